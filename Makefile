@@ -1,0 +1,58 @@
+# Everything is installed inside this checkout: .venv (packages), .cache (uv's), .prefect (Prefect's).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export UV_LINK_MODE := hardlink
+LOCKS  := pyproject.toml requirements.lock requirements-data.lock
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.PHONY: help demo test test-slow env check lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo  ## make the demo corpus: five flows, real data, an embedded language model
+	@$(BIN)/calabash run --all
+
+test: $(VENV)/.test  ## the test suite (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest -m "not slow and not gpu and not network"
+
+test-slow: $(VENV)/.test  ## the full crash and fault tests too
+	@$(BIN)/python -m pytest -m "not gpu and not network"
+
+env: $(VENV)/.env  ## the whole development environment
+
+check: $(VENV)/.env  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pyright
+
+lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --extra dev \
+	  pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+
+clean:  ## remove what make installed (not the corpus)
+	rm -rf $(VENV) .cache
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Calabash needs Python 3.11 or newer: $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 demo")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-cache-dir "uv>=0.9,<1"
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.uv $(LOCKS)
+	@echo "Installing into $(VENV) (about half a minute) ..."
+	@$(UV) --constraint requirements.lock --editable .
+	@$(UV) --no-deps --requirement requirements-data.lock
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@$(UV) --constraint requirements.lock --editable ".[test]"
+	@touch $@
+
+$(VENV)/.env: $(VENV)/.test
+	@$(UV) --constraint requirements.lock --editable ".[dev]"
+	@touch $@

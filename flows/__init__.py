@@ -1,0 +1,1 @@
+"""The five flows and everything that orchestrates them."""

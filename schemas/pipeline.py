@@ -1,0 +1,213 @@
+"""The typed view of pipeline.toml: names and numbers, every key known, every error readable."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from schemas.errors import ConfigError
+
+FLOWS: Final = (
+    "captioning",
+    "long-annotation",
+    "multilingual-reasoning",
+    "video-description",
+    "synthetic-qa",
+)
+"""The five flows, as they are spelled in pipeline.toml and on the command line."""
+
+EMBEDDED_PREFIX: Final = "embedded:"
+"""A teacher whose model starts with this is started and stopped by the run itself."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
+Count = Annotated[int, Field(ge=1)]
+Dollars = Annotated[float, Field(ge=0)]
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Price(Table):
+    """US dollars per million tokens."""
+
+    input: Dollars = 0.0
+    output: Dollars = 0.0
+
+
+class Attestation(Table):
+    """What a remote endpoint's operator has signed; all true lets `attested` sources pass."""
+
+    zero_retention: bool = False
+    no_training: bool = False
+    no_human_review: bool = False
+    contract: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every promise is given."""
+        return self.zero_retention and self.no_training and self.no_human_review
+
+
+class Teacher(Table):
+    """A model behind one or more OpenAI-compatible endpoints.
+
+    `model` and `revision` are identity and enter fingerprints; URLs, key names and limits are place.
+    """
+
+    model: str = Field(min_length=1)
+    revision: str = ""
+    base_url: tuple[str, ...] = ()
+    api_key_env: str | None = None
+    locality: Literal["embedded", "loopback", "cluster", "remote"] = "remote"
+    attestation: Attestation = Attestation()
+    accepts: tuple[Literal["text", "image", "video"], ...] = ("text",)
+    languages: tuple[str, ...] = ()
+    max_in_flight: Count = 16
+    max_retries: Annotated[int, Field(ge=0)] = 5
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    context_tokens: Annotated[int, Field(ge=256)] = 8_192
+    price: Price = Price()
+    license: str = "unknown"
+
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the run starts this teacher itself."""
+        return self.model.startswith(EMBEDDED_PREFIX)
+
+
+class Budget(Table):
+    """Where a run stops spending."""
+
+    usd: Dollars | None = None
+
+
+class Flow(Table):
+    """One flow: which sources, which generator, which teacher, how much, how strict.
+
+    `options` is checked by the generator's own `Options` and `gates` by `generators.gates.Bounds`;
+    `generators` names another generator for single sources, e.g. `{ pubmedvision = "verbatim" }`.
+    """
+
+    teacher: str
+    sources: tuple[str, ...] = Field(min_length=1)
+    judge: str | None = None
+    generator: str | None = None
+    generators: Mapping[str, str] = {}
+    samples: Count | None = None
+    """Upper bound on records taken per source (None: all)."""
+    records_per_task: Count = 4_096
+    options: Mapping[str, Any] = {}
+    gates: Mapping[str, Any] = {}
+    quota: Mapping[str, Count] = {}
+
+
+class Pipeline(Table):
+    """The whole of pipeline.toml."""
+
+    corpus: str = "data/corpus"
+    seed: int = 7
+    teachers: Mapping[str, Teacher]
+    budget: Budget = Budget()
+    flows: Mapping[str, Flow]
+    stages: tuple[Mapping[str, Any], ...] = ()
+
+    def teacher(self, name: str) -> Teacher:
+        """A teacher by name; ConfigError with the known names otherwise."""
+        if name not in self.teachers:
+            raise ConfigError(unknown("teacher", name, self.teachers))
+        return self.teachers[name]
+
+    def flow(self, name: str) -> Flow:
+        """A flow by name; ConfigError with the known names otherwise."""
+        if name not in self.flows:
+            raise ConfigError(unknown("flow", name, self.flows))
+        return self.flows[name]
+
+
+def unknown(kind: str, name: str, known: Any) -> str:
+    """The sentence for a name that is not known, with the nearest one that is."""
+    names = sorted(map(str, known))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+    return f"unknown {kind} {name!r}: {hint}"
+
+
+def load(path: Path) -> Pipeline:
+    """Read and check pipeline.toml; ConfigError names the file, the key, the value and what to do."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; give one with --config, or run from the checkout") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    pipeline = validate(Pipeline, data, str(path))
+    _check_names(pipeline, path)
+    return pipeline
+
+
+def validate(model: type[Model], data: Any, where: str) -> Model:
+    """`model` from `data`; a ConfigError in plain words otherwise, one line per problem."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = [_sentence(model, problem) for problem in error.errors()]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _check_names(pipeline: Pipeline, path: Path) -> None:
+    for name, flow in pipeline.flows.items():
+        if name not in FLOWS:
+            raise ConfigError(f"{path}: [flows.{name}]: {unknown('flow', name, FLOWS)}")
+        for role in (flow.teacher, flow.judge):
+            if role is not None and role not in pipeline.teachers:
+                raise ConfigError(f"{path}: [flows.{name}]: {unknown('teacher', role, pipeline.teachers)}")
+    for name, teacher in pipeline.teachers.items():
+        if not teacher.is_embedded and not teacher.base_url:
+            raise ConfigError(
+                f"{path}: [teachers.{name}]: base_url is missing; give the endpoint, such as "
+                f'base_url = "http://127.0.0.1:8000/v1", or a model that starts with "{EMBEDDED_PREFIX}"'
+            )
+
+
+def _sentence(model: type[BaseModel], problem: Any) -> str:
+    """One pydantic problem as a sentence for a person."""
+    location = [str(part) for part in problem["loc"]]
+    where, value = ".".join(location), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        return unknown("key", where, [".".join([*location[:-1], key]) for key in known])
+    if problem["type"] == "missing":
+        return f"key {where!r} is missing"
+    shown = repr(value) if len(repr(value)) < 80 else repr(value)[:77] + "..."
+    return f"key {where!r}: {problem['msg'].lower()}; got {shown}"
+
+
+def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys that the table at `path` may have."""
+    table = model
+    for part in path:
+        if part in table.model_fields:
+            inner = _tables_in(table.model_fields[part].annotation)
+            if not inner:
+                return []
+            table = inner[0]
+    return sorted(table.model_fields)
+
+
+def _tables_in(annotation: Any) -> list[type[BaseModel]]:
+    """The table classes that an annotation such as `Mapping[str, Teacher]` names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables_in(part)]
