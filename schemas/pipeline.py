@@ -117,6 +117,8 @@ class Pipeline(Table):
     """The whole of pipeline.toml."""
 
     corpus: str = "data/corpus"
+    catalog: str | None = None
+    """A folder of catalogue entries of your own, beside the built-in `sources/catalog`."""
     seed: int = 7
     teachers: Mapping[str, Teacher]
     budget: Budget = Budget()

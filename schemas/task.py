@@ -47,3 +47,20 @@ class Task:
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=dict)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to a task's records of one cell (organ system or scope, modality)."""
+
+    organ: str
+    modality: str
+    num_in: int = 0
+    num_generated: int = 0
+    num_kept: int = 0
+    rejected: dict[str, int] = field(default_factory=dict[str, int])
+    num_requests: int = 0
+    num_replayed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0

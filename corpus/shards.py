@@ -1,0 +1,174 @@
+"""Writing Arrow IPC stream files: rows in, bounded batches and shards out, hashed on the way."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (pyarrow's stubs leave type parameters open)
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import xxhash
+
+from corpus.entries import BatchEntry
+from corpus.layout import cell
+from schemas.errors import CorpusError
+
+MIB: Final = 1 << 20
+END_OF_STREAM: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""What closes an IPC stream (Arrow columnar format, "IPC Streaming Format")."""
+ROW_OVERHEAD: Final = 2048
+"""Bytes that a row takes beside its images and messages, roughly: tags, provenance, offsets."""
+
+
+def batch_of(rows: list[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Rows as one record batch. Raises CorpusError, naming the column, where a value has another type."""
+    columns: list[pa.Array[Any]] = []
+    for field in schema:
+        try:
+            columns.append(pa.array([row[field.name] for row in rows], type=field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError) as error:
+            raise CorpusError(
+                f"column {field.name!r} wants {field.type}: {error}; the rows are {rows[0].get('id')!r} to "
+                f"{rows[-1].get('id')!r}; correct what made them"
+            ) from error
+    return pa.record_batch(columns, schema=schema)
+
+
+def blob_bytes(row: Mapping[str, Any]) -> int:
+    """The bytes of a row's images."""
+    return sum(len(image["bytes"] or b"") for image in row.get("images", ()))
+
+
+def row_bytes(row: Mapping[str, Any]) -> int:
+    """About how many bytes a row takes in a batch; decides where batches end, so it must never change."""
+    parts = (part for message in row.get("messages", ()) for part in message["content"])
+    text = sum(len(part.get("text") or "") for part in parts)
+    return blob_bytes(row) + text + len(row.get("text") or "") + ROW_OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where batches and shards end, in bytes and rows."""
+
+    batch_bytes: int = 16 * MIB
+    batch_rows: int = 2048
+    row_bytes: int = 256 * MIB
+    """The most a batch may take: only a row alone in its batch comes near."""
+    shard_bytes: int = 512 * MIB
+
+
+LIMITS: Final = Limits()
+"""The format's own limits (`corpus/README.md` gives the measurements); tests use smaller ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A finished, durable Arrow file that has no final name yet."""
+
+    path: Path
+    rows: int
+    bytes: int
+    xxh3_128: str
+    batches: tuple[BatchEntry, ...]
+
+
+class StreamFile:
+    """One Arrow IPC stream being written: knows each batch's offset and hashes every byte once.
+
+    It writes the encapsulated messages itself: the bytes equal those of `pa.ipc.new_stream`.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.position = 0
+        self._batches: list[BatchEntry] = []
+        self._hash = xxhash.xxh3_128()
+        self._handle = path.open("wb")
+        self._write(schema.serialize())
+
+    def write(self, batch: pa.RecordBatch, num_blob_bytes: int, cells: Mapping[str, int]) -> None:
+        """Append one record batch."""
+        offset = self.position
+        self._write(batch.serialize())
+        self._batches.append(BatchEntry(offset, self.position - offset, batch.num_rows, num_blob_bytes, dict(cells)))
+
+    def finish(self) -> StagedFile:
+        """End the stream, make it durable, close it."""
+        self._write(END_OF_STREAM)
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+        self.close()
+        rows = sum(batch.rows for batch in self._batches)
+        return StagedFile(self.path, rows, self.position, self._hash.hexdigest(), tuple(self._batches))
+
+    def close(self) -> None:
+        """Close the file without ending the stream."""
+        self._handle.close()
+
+    def _write(self, data: "pa.Buffer | bytes") -> None:
+        view = memoryview(data)  # pyright: ignore[reportArgumentType]  # a Buffer has the buffer protocol
+        self._handle.write(view)
+        self._hash.update(view)
+        self.position += len(view)
+
+
+class ShardSet:
+    """Rows of one partition, streamed into as many shards as they need; at most one batch is in memory."""
+
+    def __init__(self, folder: Path, prefix: str, schema: pa.Schema, limits: Limits = LIMITS) -> None:
+        self._folder = folder
+        self._prefix = prefix
+        self._schema = schema
+        self._limits = limits
+        self._rows: list[Mapping[str, Any]] = []
+        self._bytes = 0
+        self._stream: StreamFile | None = None
+        self._finished: list[StagedFile] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row. Raises CorpusError where it alone passes the cap of a batch."""
+        size = row_bytes(row)
+        if size > self._limits.row_bytes:
+            raise CorpusError(
+                f"row {row.get('id', row.get('record_id'))!r} takes {size:,} bytes, over the cap of "
+                f"{self._limits.row_bytes:,} for a record batch; render fewer or smaller frames"
+            )
+        if self._rows and self._bytes + size > self._limits.batch_bytes:
+            self._flush()
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= self._limits.batch_rows:
+            self._flush()
+
+    def finish(self) -> Iterator[StagedFile]:
+        """Write what is left; yields every shard in order, durable."""
+        self._flush()
+        self._end_shard()
+        yield from self._finished
+
+    def close(self) -> None:
+        """Let go of the open file; what was written is garbage."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        if self._stream is None:
+            name = f"{self._prefix}-{len(self._finished):05d}.arrow"
+            self._stream = StreamFile(self._folder / name, self._schema)
+        tagged = "organ_system" in self._schema.names
+        cells = Counter(cell(row["organ_system"], row["scope"], row["modality"]) for row in self._rows if tagged)
+        self._stream.write(batch_of(self._rows, self._schema), sum(map(blob_bytes, self._rows)), cells)
+        self._rows, self._bytes = [], 0
+        if self._stream.position >= self._limits.shard_bytes:
+            self._end_shard()
+
+    def _end_shard(self) -> None:
+        if self._stream is not None:
+            self._finished.append(self._stream.finish())
+            self._stream = None

@@ -1,0 +1,110 @@
+"""Commands that look at a corpus: status, stats, show, reproduce, verify."""
+
+import asyncio
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import Config, Json, SnapshotName, params_of
+from flows.commands.printing import OUT, print_json, print_rows
+from flows.plan import make_plan
+from flows.recipe import corpus_root
+from flows.report import as_json, rows_of, totals_of
+from schemas.pipeline import load
+
+SampleId = Annotated[str, typer.Argument(help="A sample's id, such as captioning/pydicom-images/...#0.")]
+
+
+def status(config: Config = "pipeline.toml", json: Json = False) -> None:
+    """Tasks done and missing, flow by flow, and the latest snapshot."""
+    from corpus.snapshot import list_snapshots
+
+    names = tuple(load(Path(config)).flows)
+    plan = make_plan(names, params_of(config))
+    snapshots = list_snapshots(plan.root)
+    flows = [
+        {
+            "flow": flow.flow,
+            "tasks": len(flow.tasks),
+            "done": len(flow.done),
+            "records": flow.num_records,
+            "samples": sum(entry.num_rows for entry in {e.task: e for e in flow.done.values()}.values()),
+            "last_commit": max((entry.made["ended"] for entry in flow.done.values()), default=None),
+        }
+        for flow in plan.flows
+    ]
+    if json:
+        print_json({"corpus": str(plan.root), "snapshots": snapshots, "flows": flows})
+        return
+    OUT.print(f"corpus {plan.root}, snapshot {snapshots[-1] if snapshots else 'none'}", highlight=False)
+    for flow in flows:
+        ended = flow["last_commit"]
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ended)) if ended else "never"
+        counts = f"{flow['done']}/{flow['tasks']} tasks, {flow['samples']} samples, last commit {when}"
+        OUT.print(f"  {flow['flow']:<24} {counts}", highlight=False)
+
+
+def stats(config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False) -> None:
+    """The organ system x modality table of a snapshot, flow by flow."""
+    from corpus.entries import read_entries
+    from corpus.snapshot import read_snapshot
+
+    root = corpus_root(load(Path(config)), config)
+    opened, entries = read_snapshot(root, snapshot), read_entries(root)
+    rows = rows_of(entries[fingerprint] for fingerprint in opened.entries)
+    if json:
+        print_json({"snapshot": opened.name, "rows": as_json(rows), "totals": as_json(totals_of(rows))})
+    else:
+        print_rows(rows)
+
+
+def show(
+    sample: SampleId, config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False
+) -> None:
+    """One row readably: conversation, tags, where from, licence, who made it, checks."""
+    import corpus
+    from flows.showing import show_row
+
+    root = corpus_root(load(Path(config)), config)
+    row = corpus.open(root, snapshot=snapshot, demo=True).row(sample)
+    if json:
+        images = [{"path": image["path"], "bytes": len(image["bytes"])} for image in row["images"]]
+        print_json({**row, "images": images})
+    else:
+        show_row(OUT, row)
+
+
+def reproduce(sample: SampleId, config: Config = "pipeline.toml", json: Json = False) -> None:
+    """Make one row again from its source and the kept replies, and compare the bytes. Asks no teacher."""
+    import corpus
+    from flows.reproduce import reproduce as again
+
+    plan = make_plan((), params_of(config))
+    opened = corpus.open(plan.root, demo=True)
+    comparison = asyncio.run(again(plan, opened.entry_of(sample), opened.row(sample)))
+    if json:
+        print_json(asdict(comparison))
+    elif comparison.same:
+        typer.echo(f"same: every column of {sample}, from {comparison.num_replies} kept replies")
+    else:
+        typer.echo(f"differs: {sample} in {', '.join(comparison.columns)}")
+        typer.echo("the code is the same" if comparison.same_code else "the code has changed since it was made")
+    raise typer.Exit(0 if comparison.same else 1)
+
+
+def verify(config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False) -> None:
+    """Read everything again: checksums, schema, counts, tags, splits, ids. Exit code 1 for any problem."""
+    from corpus.audit import verify as audit
+
+    report = audit(corpus_root(load(Path(config)), config), snapshot)
+    if json:
+        print_json(asdict(report))
+    else:
+        for problem in report.problems:
+            typer.echo(f"{problem.path}: {problem.what}")
+        verdict = "sound" if report.ok else f"{len(report.problems)} problems"
+        typer.echo(f"{verdict}: {report.num_files} files, {report.num_rows} rows read")
+    raise typer.Exit(0 if report.ok else 1)

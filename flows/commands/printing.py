@@ -1,0 +1,109 @@
+"""What the commands print: tables and next steps for people, JSON for scripts."""
+
+import itertools
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.estimate import estimate
+from flows.plan import Plan
+from flows.preview import Preview
+from flows.report import HEADINGS, Row, as_json, cells_of, rows_of, totals_of
+
+OUT = Console(soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_plan(plan: Plan, as_json_document: bool) -> None:
+    """What a run would do, flow by flow."""
+    sizes = [estimate(plan, flow) for flow in plan.flows]
+    if as_json_document:
+        print_json([size.as_dict() for size in sizes])
+        return
+    table = Table(title="What a run would do", title_justify="left")
+    for name in ("flow", "teacher", "sources"):
+        table.add_column(name)
+    for name in ("tasks to do", "done", "records", "requests", "prompt tokens", "reply tokens <="):
+        table.add_column(name, justify="right")
+    for size in sizes:
+        numbers = (
+            size.num_tasks,
+            size.num_done,
+            size.num_records,
+            size.num_requests,
+            size.prompt_tokens,
+            size.reply_tokens,
+        )
+        table.add_row(size.flow, size.teacher, ", ".join(size.sources), *(f"{number:,}" for number in numbers))
+    OUT.print(table)
+    OUT.print("Requests and tokens are estimates from the first record of each source; no teacher was called.")
+
+
+def print_table(plan: Plan, snapshot: str, as_json_document: bool) -> None:
+    """Organ system x modality, flow by flow, with each flow's total."""
+    rows = rows_of(plan.entries)
+    if as_json_document:
+        print_json(
+            {
+                "corpus": str(plan.root),
+                "snapshot": snapshot,
+                "rows": as_json(rows),
+                "totals": as_json(totals_of(rows)),
+            }
+        )
+        return
+    print_rows(rows)
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """The table of rows, a section per flow."""
+    table = Table(title="Organ system x modality", title_justify="left")
+    for name in ("flow", *HEADINGS):
+        numeric = name in ("in", "generated", "kept", "tokens")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for total in totals_of(rows):
+        own = [row for row in rows if row.flow == total.flow]
+        for number, row in enumerate(own):
+            table.add_row(row.flow if number == 0 else "", *cells_of(row))
+        table.add_row("", "[bold]total", *(f"[bold]{cell}" for cell in cells_of(total)[1:]), end_section=True)
+    OUT.print(table)
+
+
+def print_where(plan: Plan, snapshot: str) -> None:
+    """Where the corpus is, and three commands to look at it."""
+    sample = next((task for entry in plan.entries for task in _ids(plan, entry.flow)), "SAMPLE")
+    OUT.print(f"\nThe corpus is in [bold]{plan.root}[/], snapshot {snapshot}. Look at it:", highlight=False)
+    for command in ("calabash stats", f"calabash show '{sample}'", "calabash verify"):
+        OUT.print(f"  .venv/bin/{command}", highlight=False)
+
+
+def _ids(plan: Plan, flow: str) -> list[str]:
+    """The id of one of a flow's samples, if it has any."""
+    import corpus
+
+    return [row["id"] for row in itertools.islice(iter(corpus.open(plan.root, demo=True).filter(flow=flow)), 1)]
+
+
+def print_previews(previews: Sequence[Preview]) -> None:
+    """Record, prompt, reply and verdicts of each previewed record."""
+    for number, preview in enumerate(previews, 1):
+        name = f"{preview.record.source} / {preview.record.id}" if preview.record else "unreadable record"
+        OUT.rule(f"{number}. {escape(name)}", align="left")
+        for request, reply in preview.asked:
+            for turn in request.turns:
+                OUT.print(f"[bold]{turn.role}[/] ({request.role}): {escape(turn.text)}", highlight=False)
+            kept = ", kept" if reply.replayed else ""
+            OUT.print(f"[bold]reply[/] ({reply.teacher}{kept}): {escape(reply.text)}", highlight=False)
+        for sample in preview.outcome.samples:
+            OUT.print(f"[green]kept[/] {escape(sample.id)}: passed {len(sample.verdicts)} checks")
+        for reject in preview.outcome.rejects:
+            OUT.print(f"[red]rejected[/] {escape(reject.reason)}: {escape(reject.detail)}")

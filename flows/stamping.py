@@ -1,0 +1,142 @@
+"""From a conversation to a sample: id, tags, licence, provenance. The one place where they are stamped."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from schemas.ask import Reply, Request
+from schemas.conversation import Conversation, Message, Verdict
+from schemas.license import License, meet
+from schemas.record import Frame, Media, Record, Tags
+from schemas.sample import Grade, Sample, Struct, content_sha256, split_of
+from schemas.task import Task
+
+SUFFIX: Final = {"image/png": "png", "image/jpeg": "jpg"}
+"""File endings of the two frame types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is the same for every row of a task."""
+
+    flow: str
+    generator: str
+    grade: Grade
+    teacher_license: License | None
+
+
+def stamp_of(task: Task) -> Stamp:
+    """The stamp that a task's recipe asks for; `grade` is demo when any of its teachers is embedded."""
+    recipe = task.recipe
+    teachers = [recipe[role] for role in ("teacher", "judge") if recipe[role]]
+    return Stamp(
+        flow=task.flow,
+        generator=f"{recipe['generator']}@{recipe['generator_version']}",
+        grade="demo" if any(teacher["embedded"] for teacher in teachers) else "production",
+        teacher_license=License(**recipe["teacher"]["license"]) if recipe["teacher"] else None,
+    )
+
+
+def sample_of(
+    stamp: Stamp,
+    record: Record,
+    tags: Tags,
+    conversation: Conversation,
+    verdicts: Sequence[Verdict],
+    index: int,
+) -> Sample:
+    """The row for the record's conversation number `index`, counted over what the generator made."""
+    messages = tuple(_message(message) for message in conversation.messages)
+    terms = meet(record.terms.license, stamp.teacher_license if conversation.asks else None)
+    return Sample(
+        id=f"{stamp.flow}/{record.source}/{record.id}#{index}",
+        split=record.split or split_of(record.source, record.group_id),
+        grade=stamp.grade if conversation.asks else "production",
+        flow=stamp.flow,
+        task=conversation.task,
+        domain=record.domain,
+        language=conversation.language,
+        messages=messages,
+        images=tuple(_image(record, frame, number) for number, frame in enumerate(record.frames)),
+        media=_media(record.media),
+        modality=tags.modality,
+        organ_system=tags.organ_system,
+        organ_systems_also=tuple(map(str, tags.organ_systems_also)),
+        scope=tags.scope,
+        tag_evidence=tuple(asdict(evidence) for evidence in tags.evidence),
+        gold=conversation.gold,
+        answer_type=conversation.answer_type,
+        pass_rate=conversation.pass_rate,
+        judge_score=conversation.judge_score,
+        source=record.source,
+        source_revision=record.source_revision,
+        record_id=record.id,
+        group_id=record.group_id,
+        license=terms.name,
+        license_class=terms.license_class,
+        generator=stamp.generator,
+        asks=tuple(_ask(request, reply) for request, reply in conversation.asks),
+        teacher_license=stamp.teacher_license.name if stamp.teacher_license and conversation.asks else None,
+        verdicts=tuple(_verdict(verdict) for verdict in verdicts),
+        content_sha256=content_sha256(messages, tuple(_sha256(frame) for frame in record.frames)),
+        num_text_chars=sum(len(message.text) for message in conversation.messages),
+        num_frames=len(record.frames),
+        num_pixels=sum(frame.width * frame.height for frame in record.frames),
+    )
+
+
+def _message(message: Message) -> Struct:
+    images: list[Mapping[str, Any]] = [{"type": "image", "text": None}] * message.num_images
+    return {"role": message.role, "content": [*images, {"type": "text", "text": message.text}]}
+
+
+def _image(record: Record, frame: Frame, number: int) -> Struct:
+    return {"bytes": frame.data, "path": f"{record.source}-{record.id}-{number:03d}.{SUFFIX[frame.mime]}"}
+
+
+def _media(media: Sequence[Media]) -> tuple[Struct, ...]:
+    rows: list[Struct] = []
+    first = 0
+    for one in media:
+        rows.append(
+            {
+                "kind": one.kind,
+                "first": first,
+                "count": len(one.frames),
+                "times": list(one.times),
+                "positions": list(one.positions),
+                "window": one.window,
+                "spacing": list(one.spacing) if one.spacing else None,
+                "sha256": one.sha256,
+                "origin": one.origin,
+            }
+        )
+        first += len(one.frames)
+    return tuple(rows)
+
+
+def _ask(request: Request, reply: Reply) -> Struct:
+    return {
+        "role": request.role,
+        "prompt_sha256": request.prompt_sha256,
+        "teacher": reply.teacher,
+        "model": reply.model,
+        "revision": reply.revision,
+        "seed": request.sampling.seed,
+        "attempt": request.attempt,
+        "reply_key": reply.key,
+    }
+
+
+def _verdict(verdict: Verdict) -> Struct:
+    return {
+        "gate": verdict.gate,
+        "passed": verdict.passed,
+        "detail": verdict.detail or None,
+        "score": verdict.score,
+    }
+
+
+def _sha256(frame: Frame) -> str:
+    return hashlib.sha256(frame.data).hexdigest()

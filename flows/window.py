@@ -1,0 +1,110 @@
+"""The sliding window: a task's records under way side by side, their outcomes in record order."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from flows.judging import Bench, Outcome, make_samples
+from schemas.ask import Ask, Reply, Request
+from schemas.record import Record, Reject, SourceShard, Tags
+from schemas.task import Tally, Task
+from sources.base import Source
+from sources.tagging.cascade import tag
+from teachers.opening import OpenTeacher
+from teachers.replay import ReplyLog
+from teachers.usage import Usage
+
+RECORDS_PER_SLOT: Final = 4
+"""Records under way per request in flight: one slow head of the line must starve nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teachers:
+    """The open teachers of a flow run; None where the generator or the configuration has none."""
+
+    teacher: OpenTeacher | None
+    judge: OpenTeacher | None
+
+    @property
+    def max_in_flight(self) -> int:
+        """The teacher's ceiling; 1 where nobody is asked."""
+        return self.teacher.config.max_in_flight if self.teacher else 1
+
+    def asks(self, record: Record, replies: ReplyLog, usage: Usage) -> tuple[Ask, Ask | None]:
+        """`ask` of the teacher and of the judge for one record, under that record's terms."""
+        terms, source = record.terms, record.source
+        of = [
+            one and one.ask_of(source=source, terms=terms, replies=replies, usage=usage)
+            for one in (self.teacher, self.judge)
+        ]
+        return of[0] or _nobody, of[1]
+
+
+async def _nobody(request: Request) -> Reply:
+    """The ask of a flow without a teacher."""
+    raise AssertionError(f"nobody to ask, and {request.role!r} was asked")
+
+
+async def outcomes(
+    task: Task, bench: Bench, source: Source, teachers: Teachers, replies: ReplyLog
+) -> AsyncIterator[Outcome]:
+    """What became of every record of the task, in record order.
+
+    Memory does not grow with the task: at most `RECORDS_PER_SLOT` records per request in flight are
+    held. Any error cancels what is under way and is raised with the record's name on it.
+    """
+    window: deque[asyncio.Task[Outcome]] = deque()
+    try:
+        async for item in _read(source, task):
+            if isinstance(item, Reject):
+                window.append(asyncio.create_task(_unreadable(item)))
+            elif _wanted(tags := tag(item), task):
+                window.append(asyncio.create_task(_one(task, bench, item, tags, teachers, replies)))
+            while len(window) >= RECORDS_PER_SLOT * teachers.max_in_flight:
+                yield await window.popleft()
+        while window:
+            yield await window.popleft()
+    finally:
+        for running in window:
+            running.cancel()
+        await asyncio.gather(*window, return_exceptions=True)
+
+
+async def _read(source: Source, task: Task) -> AsyncIterator[Record | Reject]:
+    """The task's range of records, read in a thread: decoding must not hold up replies."""
+    records = source.records(SourceShard(task.shard, task.num_records), task.start, task.stop)
+    while (item := await asyncio.to_thread(_next, records)) is not None:
+        yield item
+
+
+def _next(records: Iterator[Record | Reject]) -> Record | Reject | None:
+    return next(records, None)
+
+
+def _wanted(tags: Tags, task: Task) -> bool:
+    """Whether a tag filter lets the record in; without a filter everything is wanted."""
+    select = task.recipe["select"]
+    return not select or bool({str(tags.modality), str(tags.organ_system), str(tags.scope)} & set(select))
+
+
+async def _one(task: Task, bench: Bench, record: Record, tags: Tags, teachers: Teachers, replies: ReplyLog) -> Outcome:
+    usage = Usage()
+    ask, judge = teachers.asks(record, replies, usage)
+    try:
+        outcome = await make_samples(bench, record, tags, ask, judge)
+    except Exception as error:
+        error.add_note(f"while making {task.title}, record {record.id}")
+        raise
+    outcome.tally.num_requests = usage.num_requests
+    outcome.tally.num_replayed = usage.num_replayed
+    outcome.tally.usd = usage.usd
+    return outcome
+
+
+async def _unreadable(reject: Reject) -> Outcome:
+    """A record that its source could not read: counted, kept, in no cell."""
+    outcome = Outcome(tally=Tally("unresolved", "unresolved", num_in=1))
+    outcome.refuse(reject)
+    return outcome

@@ -1,0 +1,50 @@
+"""captioning: an image and its facts become one short grounded caption."""
+
+from typing import ClassVar
+
+from generators.asking import Style, ask_with, common
+from generators.base import AskOptions, show
+from generators.facts import fact_lines
+from generators.prompt import Prompt, load_prompt
+from generators.variety import number
+from schemas.ask import Ask
+from schemas.conversation import Conversation, Message
+from schemas.record import Record
+
+
+class CaptionOptions(AskOptions):
+    """`[flows.captioning.options]`."""
+
+    prompt: str = "caption"
+    max_tokens: int = 256
+
+
+class Caption:
+    """One caption a record, of what the picture shows and the facts say."""
+
+    name: ClassVar[str] = "caption"
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[CaptionOptions]] = CaptionOptions
+
+    def __init__(self, options: CaptionOptions, seed: int) -> None:
+        self.options, self.seed = options, seed
+        self.prompt = load_prompt(options.prompt)
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The caption prompt."""
+        return (self.prompt,)
+
+    def accepts(self, record: Record) -> bool:
+        """A record with a picture and something said about it."""
+        return bool(record.frames) and bool(fact_lines(record))
+
+    async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
+        """One conversation: all frames and a short human turn, then the caption."""
+        variables = common(record)
+        answer = await ask_with(
+            ask, self.prompt, variables, record, Style("generate", self.options, self.seed)
+        )
+        text = self.prompt.answer(answer.usable(), **variables)
+        human = self.prompt.human(number(self.seed, record.id, "human"), **variables)
+        messages = (show(record, human), Message("assistant", text))
+        return [Conversation(messages, "caption", (answer.pair,), self.prompt.header.language)]

@@ -1,0 +1,35 @@
+"""structural: turns in order, every picture shown once, every reply readable and as its schema says."""
+
+from generators.reply import read
+from schemas.conversation import Conversation, Verdict
+from schemas.record import Record
+
+_THINKERS = "reasoning"
+
+
+def well_formed(record: Record, conversation: Conversation) -> Verdict:
+    """Reasons: the reply's own (`unparseable`, `off-schema`, ...), `turns`, `empty-turn`, `pictures`, `no-think`."""
+    for request, reply in conversation.asks:
+        problem = read(reply, request.schema)[1] if request.role == "generate" else ""
+        if problem:
+            return Verdict("structural", False, problem, reply.text[:120])
+    reason = _turns(conversation) or _pictures(record, conversation)
+    return Verdict("structural", not reason, reason)
+
+
+def _turns(conversation: Conversation) -> str:
+    roles = [message.role for message in conversation.messages if message.role != "system"]
+    if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+        return "turns"
+    if any(not message.text.strip() and not message.num_images for message in conversation.messages):
+        return "empty-turn"
+    if any(not message.text.strip() for message in conversation.messages if message.role == "assistant"):
+        return "empty-turn"
+    said = conversation.messages[-1].text
+    thinks = said.startswith("<think>") and said.count("<think>") == said.count("</think>") == 1
+    return "no-think" if conversation.task == _THINKERS and not thinks else ""
+
+
+def _pictures(record: Record, conversation: Conversation) -> str:
+    shown = sum(message.num_images for message in conversation.messages)
+    return "" if shown == len(record.frames) else "pictures"

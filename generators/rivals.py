@@ -1,0 +1,49 @@
+"""Closed sets of the same type: what else a fact could have been, for wrong statements and distractors."""
+
+from typing import Final
+
+from generators.facts import VISIBLE
+from schemas.record import Record
+from schemas.taxonomy import Modality, OrganSystem
+
+SETS: Final[tuple[tuple[str, ...], ...]] = (
+    ("computed tomography", "magnetic resonance", "ultrasound", "computed radiography", "nuclear medicine", "endoscopy"),
+    tuple(modality.value for modality in Modality if modality is not Modality.UNRESOLVED),
+    tuple(system.value for system in OrganSystem),
+    (
+        "head",
+        "neck",
+        "chest",
+        "heart",
+        "abdomen",
+        "pelvis",
+        "spine",
+        "shoulder",
+        "hand",
+        "leg",
+        "knee",
+        "foot",
+    ),
+    ("liver", "kidney", "spleen", "pancreas", "lung", "heart", "brain", "colon", "retina", "uterus", "skin"),
+    ("axial", "coronal", "sagittal"),
+    ("PA", "AP", "lateral", "oblique"),
+    ("left", "right"),
+)
+"""Each set's members exclude one another as the answer to one question."""
+
+
+def targets_of(record: Record) -> tuple[tuple[str, str], ...]:
+    """The (key, value) facts that can be seen and are short enough to be an answer, at most six words, in order, each value once."""
+    facts = record.facts
+    seen = [(key, value) for key, value in facts.metadata.items() if key in VISIBLE]
+    pairs = [*seen, *(("visible structure or finding", label) for label in facts.labels)]
+    short = {value.casefold(): (key, value) for key, value in reversed(pairs) if 0 < len(value.split()) <= 6}
+    return tuple(reversed(short.values()))
+
+
+def rivals_of(value: str) -> tuple[str, ...]:
+    """The other members of the first set that `value` belongs to; empty when it is in none."""
+    for members in SETS:
+        if value.casefold() in map(str.casefold, members):
+            return tuple(member for member in members if member.casefold() != value.casefold())
+    return ()

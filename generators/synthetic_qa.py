@@ -1,0 +1,126 @@
+"""synthetic QA: facts become open, yes-no and multiple-choice questions that need the picture."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from generators.asking import Answer, Style, ask_with, common
+from generators.base import AskOptions, show
+from generators.choices import LETTERS, lettered
+from generators.prompt import Prompt, load_prompt
+from generators.rivals import rivals_of, targets_of
+from generators.variety import number, pick, shuffled
+from schemas.ask import Ask
+from schemas.conversation import Conversation, Message
+from schemas.record import Record
+
+Kind = Literal["open", "yes_no", "multiple_choice"]
+KINDS: Final[tuple[Kind, ...]] = ("open", "yes_no", "multiple_choice")
+
+
+class SyntheticQAOptions(AskOptions):
+    """`[flows.synthetic-qa.options]`.
+
+    `prompts` names the prompt of each kind (`prompt` is its prefix: `qa` gives `qa-open` and so on).
+    `questions` is how many are asked of one record; kinds and facts take turns, starting where a hash
+    of the record says. `blind_tries` is how often a teacher that sees nothing may guess.
+    """
+
+    prompt: str = "qa"
+    blind_prompt: str = "qa-blind"
+    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
+    questions: Annotated[int, Field(ge=1, le=12)] = 3
+    blind_control: bool = True
+    blind_tries: Annotated[int, Field(ge=1, le=8)] = 1
+    blind_max_tokens: Annotated[int, Field(ge=1)] = 64
+
+
+class SyntheticQA:
+    """One conversation a question; the blind control's replies ride along for the blind gate to judge."""
+
+    name: ClassVar[str] = "synthetic_qa"
+    version: ClassVar[int] = 1
+    Options: ClassVar[type[SyntheticQAOptions]] = SyntheticQAOptions
+
+    def __init__(self, options: SyntheticQAOptions, seed: int) -> None:
+        self.options, self.seed = options, seed
+        self.by_kind = {kind: load_prompt(_file(options.prompt, kind)) for kind in options.kinds}
+        self.blind_prompt = load_prompt(options.blind_prompt)
+        self.guessing = options.model_copy(update={"max_tokens": options.blind_max_tokens})
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """One prompt a kind, then the blind one."""
+        blind = (self.blind_prompt,) if self.options.blind_control else ()
+        return (*self.by_kind.values(), *blind)
+
+    def accepts(self, record: Record) -> bool:
+        """A record with a picture or a report, and a fact short enough to be an answer."""
+        return bool(record.frames or record.facts.report) and bool(targets_of(record))
+
+    async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
+        """`options.questions` conversations, unusable replies included for the structural gate to count."""
+        first = number(self.seed, record.id, "kind")
+        kinds = [
+            self.options.kinds[(first + i) % len(self.options.kinds)] for i in range(self.options.questions)
+        ]
+        return [await self._question(record, index, kind, ask) for index, kind in enumerate(kinds)]
+
+    async def _question(self, record: Record, index: int, kind: Kind, ask: Ask) -> Conversation:
+        prompt = self.by_kind[kind]
+        variables = {**common(record), **self._target(record, index, kind)}
+        style = Style("generate", self.options, self.seed, f"{index} {kind}")
+        answer = await ask_with(ask, prompt, variables, record, style)
+        if answer.problem:
+            messages = (show(record, prompt.header.purpose), Message("assistant", answer.reply.text))
+            return Conversation(messages, "vqa", (answer.pair,), prompt.header.language, answer_type=kind)
+        value = self._with_letter(record, index, kind, answer.value)
+        human = "\n\n".join(part for part in (_context(record), value["question"], value["choices"]) if part)
+        blind = await self._blind(record, index, kind, value, ask)
+        messages = (show(record, human), Message("assistant", prompt.answer(value, **variables)))
+        pairs = tuple(one.pair for one in (answer, *blind))
+        task = "vqa" if record.frames else "qa"
+        return Conversation(messages, task, pairs, prompt.header.language, value["answer"], kind)
+
+    def _target(self, record: Record, index: int, kind: Kind) -> dict[str, object]:
+        """Which fact to ask about, what else it could have been, and whether the answer is to be yes."""
+        targets = shuffled(targets_of(record), self.seed, record.id, "target")
+        if kind != "open":
+            targets = tuple(pair for pair in targets if rivals_of(pair[1])) or targets
+        key, value = targets[index % len(targets)]
+        rivals = shuffled(rivals_of(value), self.seed, record.id, index, "rivals")
+        wanted = pick(("yes", "no") if rivals else ("yes",), self.seed, record.id, index, "wanted")
+        return {"target_key": key, "target": value, "rivals": rivals, "wanted": wanted}
+
+    def _with_letter(
+        self, record: Record, index: int, kind: Kind, value: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The reply's value with its options in the order a hash says, and the gold's letter."""
+        if kind != "multiple_choice":
+            return {**value, "choices": "", "options": (), "letter": ""}
+        gold = str(value["answer"])
+        options = shuffled((gold, *map(str, value["distractors"])), self.seed, record.id, index, "letters")
+        letter = LETTERS[options.index(gold)]
+        return {**value, "choices": lettered(options), "options": options, "letter": letter}
+
+    async def _blind(
+        self, record: Record, index: int, kind: Kind, value: Mapping[str, Any], ask: Ask
+    ) -> tuple[Answer, ...]:
+        """What a teacher answers that has the question and neither picture nor facts."""
+        if not (self.options.blind_control and record.frames):
+            return ()
+        variables = {"question": value["question"], "choices": value["choices"], "options": value["options"]}
+        variables["answer_type"] = kind
+        style = Style("blind", self.guessing, self.seed, f"{index} {kind}")
+        tries = range(self.options.blind_tries)
+        return tuple([await ask_with(ask, self.blind_prompt, variables, record, style, i) for i in tries])
+
+
+def _file(prompt: str, kind: Kind) -> str:
+    """`qa` and `open` give `qa-open`; a path to a prompt file stands for every kind."""
+    return prompt if prompt.endswith(".md") else f"{prompt}-{kind.replace('_', '-')}"
+
+
+def _context(record: Record) -> str:
+    """What a question about a text record is asked of."""
+    return "" if record.frames else record.facts.report

@@ -1,0 +1,1 @@
+"""Public data in: adapters by storage shape, a catalogue of TOML entries, rendering, tags, privacy."""

@@ -1,0 +1,1 @@
+"""From originals to 8-bit frames, every pixel right."""

@@ -1,0 +1,1 @@
+"""One adapter class per storage shape."""

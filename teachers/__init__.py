@@ -1,0 +1,1 @@
+"""Models behind OpenAI-compatible endpoints, and the one `ask` that everything else is handed."""

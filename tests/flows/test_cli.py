@@ -1,0 +1,137 @@
+"""The command line: what people and scripts are told, and what each mistake ends in."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipelines import calabash, write_pipeline
+
+NOBODY = "http://127.0.0.1:9/v1"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _assert_says(folder: Path, exit_code: int, words: list[str], *arguments: str, **variables: str) -> None:
+    done = calabash(*arguments, "-c", str(folder / "pipeline.toml"), **variables)
+    assert done.returncode == exit_code, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert not list(folder.glob("corpus/commits/**/*.json"))
+    assert not list(folder.glob("corpus/data/**/*.arrow"))
+
+
+def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
+    write_pipeline(tmp_path, NOBODY, more='\n[flows.captioning.gate]\nmin_words = 3\n')
+    _assert_says(tmp_path, 2, ["flows.captioning.gate", "flows.captioning.gates"], "run", "--all")
+
+
+def test_an_unknown_gate_and_an_ill_typed_option_are_named(tmp_path: Path) -> None:
+    write_pipeline(tmp_path, NOBODY, more="\n[flows.captioning.gates]\nmin_word = 3\n")
+    _assert_says(tmp_path, 2, ["[flows.captioning].gates", "min_words"], "config", "check")
+    write_pipeline(tmp_path, NOBODY, more='\n[flows.captioning.options]\nmax_tokens = "many"\n')
+    _assert_says(tmp_path, 2, ["flows.captioning", "max_tokens", "many"], "config", "check")
+
+
+def test_unknown_names_are_answered_with_the_nearest(tmp_path: Path) -> None:
+    write_pipeline(tmp_path, NOBODY)
+    _assert_says(tmp_path, 2, ["captionning", "captioning"], "run", "captionning")
+    _assert_says(tmp_path, 2, ["pydicom-image", "pydicom-images"], "run", "captioning", "-s", "pydicom-image")
+    _assert_says(tmp_path, 2, ["Respratory", "Respiratory"], "run", "captioning", "-t", "Respratory")
+    _assert_says(tmp_path, 2, ["endpont", "endpoint"], "run", "captioning", "--teacher", "endpont")
+    _assert_says(tmp_path, 2, ["which flows?", "--all"], "run")
+
+
+def test_a_teacher_that_is_down_stops_the_run_with_its_address(tmp_path: Path) -> None:
+    port = _free_port()
+    write_pipeline(tmp_path, f"http://127.0.0.1:{port}/v1")
+    _assert_says(tmp_path, 4, ["endpoint", str(port)], "run", "captioning", "--no-server")
+
+
+def test_a_missing_key_variable_is_named_and_nothing_is_asked(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, NOBODY)
+    path.write_text(path.read_text().replace("[teachers.endpoint]", '[teachers.endpoint]\napi_key_env = "NO_SUCH_KEY"'))
+    os.environ.pop("NO_SUCH_KEY", None)
+    _assert_says(tmp_path, 2, ["NO_SUCH_KEY", "export"], "config", "check")
+    _assert_says(tmp_path, 2, ["NO_SUCH_KEY", "export"], "run", "captioning", "--no-server")
+
+
+def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
+    entry = tmp_path / "mine"
+    entry.mkdir()
+    (entry / "notes.toml").write_text(
+        """id = "my-notes"
+title = "Notes"
+shape = "jsonl"
+path = "nowhere"
+pinned = "2026-01"
+records = 3
+access = "open"
+egress = "any"
+citation = "Nobody, 2026"
+license = { name = "CC0-1.0", commercial = true, derivatives = true, redistribute_media = true, attribution = false }
+columns = { file = "notes.jsonl", caption = "text" }
+"""
+    )
+    path = write_pipeline(tmp_path, NOBODY)
+    text = path.read_text().replace('corpus = "corpus"', 'corpus = "corpus"\ncatalog = "mine"')
+    path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', 'sources = ["my-notes"]'))
+    _assert_says(tmp_path, 3, ["my-notes", "notes.jsonl"], "run", "captioning", "--no-server")
+
+
+def test_a_credentialed_source_is_refused_a_remote_teacher_before_anything_is_read(tmp_path: Path) -> None:
+    entry = tmp_path / "mine"
+    entry.mkdir()
+    (entry / "reports.toml").write_text(
+        """id = "secret-reports"
+title = "Reports"
+shape = "jsonl"
+path = "nowhere"
+pinned = "2026-01"
+records = 3
+access = "credentialed"
+egress = "local_only"
+citation = "A hospital"
+license = { name = "PhysioNet-Credentialed-1.5.0", derivatives = true }
+columns = { file = "reports.jsonl", report = "text" }
+"""
+    )
+    path = write_pipeline(tmp_path, "https://teacher.example/v1")
+    text = path.read_text().replace('corpus = "corpus"', 'corpus = "corpus"\ncatalog = "mine"')
+    text = text.replace('locality = "loopback"', 'locality = "remote"')
+    path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', 'sources = ["secret-reports"]'))
+    _assert_says(tmp_path, 6, ["secret-reports", "remote"], "run", "captioning", "--no-server")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")
+def test_a_corpus_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, NOBODY)
+    path.write_text(path.read_text().replace('corpus = "corpus"', 'corpus = "/proc/calabash"'))
+    done = calabash("run", "captioning", "--no-server", "-c", str(path))
+    assert done.returncode == 5
+    assert done.stderr.startswith("error: ")
+    assert "/proc/calabash" in done.stderr
+
+
+def test_plan_and_dry_run_call_no_teacher_and_write_nothing(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, NOBODY)
+    planned = json.loads(calabash("plan", "--json", "-c", str(path), check=True).stdout)
+    assert [flow["flow"] for flow in planned][0] == "captioning"
+    assert all(flow["num_records"] > 0 and flow["num_requests"] > 0 for flow in planned)
+    dry = json.loads(calabash("run", "--all", "--dry-run", "--json", "-c", str(path), check=True).stdout)
+    assert dry == planned
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_help_names_every_command() -> None:
+    shown = calabash("--help", check=True).stdout
+    for command in ("run", "plan", "preview", "status", "stats", "show", "reproduce", "verify", "config"):
+        assert command in shown
