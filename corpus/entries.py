@@ -32,10 +32,11 @@ def read_named(root: Path, flow: str, fingerprint: str) -> "CommitEntry":
 def read_entry(path: Path) -> "CommitEntry":
     """One commit entry from its file. Raises CorpusError where it is missing or broken."""
     try:
-        body = json.loads(path.read_bytes())
-        digest = body.pop("sha256")
-        if digest != _digest(body):
+        data = path.read_bytes()
+        body = json.loads(data)
+        if data != _seal(data[: -len(_seal(b""))]):
             raise ValueError("its checksum does not match its content")
+        del body["sha256"]
         if body.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}; read it with the version that wrote it")
         entry = _entry(body)
@@ -50,17 +51,15 @@ def read_entry(path: Path) -> "CommitEntry":
 
 
 def encode_entry(entry: "CommitEntry") -> bytes:
-    """The bytes of a commit entry's file: sorted JSON with its own SHA-256."""
-    body = json.loads(_dumps({"format": FORMAT, **asdict(entry)}))
-    return (_dumps({**body, "sha256": _digest(body)}) + "\n").encode()
+    """The bytes of a commit entry's file: JSON whose last key is the SHA-256 of the bytes before it."""
+    body = {"format": FORMAT, **asdict(entry)}
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True, default=dict)
+    return _seal(text.removesuffix("}").encode())
 
 
-def _dumps(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False, sort_keys=True, default=dict)
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_dumps(body).encode()).hexdigest()
+def _seal(head: bytes) -> bytes:
+    """An open JSON object, closed with its own checksum: the same number of bytes is added to any."""
+    return head + f', "sha256": "{hashlib.sha256(head).hexdigest()}"}}\n'.encode()
 
 
 def _entry(body: Mapping[str, Any]) -> "CommitEntry":

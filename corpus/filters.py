@@ -5,6 +5,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from types import EllipsisType
 from typing import Final
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from schemas.taxonomy import Modality, OrganSystem, Scope
 
 Values = str | None | Sequence[str | None]
 """One value, or several of which any will do; None is text's modality."""
+Asked = Values | EllipsisType
+"""`...` is a column that is not asked for; an empty sequence is one that no row can satisfy."""
 Filters = Mapping[str, tuple[str | None, ...]]
 
 CLOSED: Final[Mapping[str, Collection[str]]] = {

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from corpus.entries import FileEntry
-from corpus.filters import Filters, Values, expression, values_of
+from corpus.entries import CommitEntry, FileEntry
+from corpus.filters import Asked, Filters, expression, values_of
 from corpus.mapped import map_file, read_batch
 from corpus.snapshot import Snapshot
 from corpus.tables import PLACE_COLUMNS, SAMPLES, SAMPLES_SCHEMA, read_files
@@ -61,14 +61,14 @@ class Corpus:
     def filter(
         self,
         *,
-        flow: Values = (),
-        source: Values = (),
-        task: Values = (),
-        split: Values = (),
-        language: Values = (),
-        modality: Values = (),
-        organ_system: Values = (),
-        license_class: Values = (),
+        flow: Asked = ...,
+        source: Asked = ...,
+        task: Asked = ...,
+        split: Asked = ...,
+        language: Asked = ...,
+        modality: Asked = ...,
+        organ_system: Asked = ...,
+        license_class: Asked = ...,
     ) -> "Corpus":
         """The rows whose columns have these values; several values of one column mean any of them.
 
@@ -76,7 +76,7 @@ class Corpus:
         "Multi-System" and "Whole Body". Filters add up over calls. Raises CorpusError for a value
         that no row can have.
         """
-        wanted: Mapping[str, Values] = {
+        wanted: Mapping[str, Asked] = {
             "flow": flow,
             "source": source,
             "task": task,
@@ -86,7 +86,7 @@ class Corpus:
             "organ_system": organ_system,
             "license_class": license_class,
         }
-        added = {column: values_of(column, value) for column, value in wanted.items() if value != ()}
+        added = {column: values_of(column, value) for column, value in wanted.items() if value is not ...}
         for column, values in self.filters.items():
             added[column] = tuple(value for value in added.get(column, values) if value in values)
         return Corpus(self.snapshot, demo=self.demo, filters=added)
@@ -109,6 +109,15 @@ class Corpus:
             raise CorpusError(self._unknown(id))
         place = found.select(list(PLACE_COLUMNS)).to_pylist()[0]
         return self._open(place["file"], place["batch"]).slice(place["row"], 1).to_pylist()[0]
+
+    def entry_of(self, id: str) -> CommitEntry:
+        """The commit entry that a row belongs to. Raises CorpusError as `row` does."""
+        found = self._samples.filter(pc.equal(self._samples.column("id"), pa.scalar(id)))
+        if not found.num_rows:
+            raise CorpusError(self._unknown(id))
+        path = self._files[found.column("file")[0].as_py()].path
+        entries = self.snapshot.read_entries()
+        return next(entry for entry in entries if any(file.path == path for file in entry.files))
 
     def to_pandas(self) -> "pd.DataFrame":
         """Every tag, key and count of the rows, without messages and images."""

@@ -14,11 +14,13 @@ PACKAGES: Final = ("flows", "generators", "sources", "schemas")
 """Packages whose text decides rows. Teachers and the corpus carry rows; they do not decide them."""
 
 
-def code_sha256(modules: Iterable[str]) -> str:
+@cache
+def code_sha256(modules: tuple[str, ...]) -> str:
     """Hash of the modules and of every project module that they import, directly or not.
 
     `modules` are dotted names such as `"generators.caption"`. Data files beside a module (lexicons,
-    tables) count with it when they sit in its folder as .csv.
+    tables) count with it when they sit in its folder as .csv. Hashed once per process, which runs the
+    code that it started with whatever is edited meanwhile.
     """
     digest = hashlib.sha256()
     for path in sorted(_closure(modules)):

@@ -97,7 +97,7 @@ async def _one(task: Task, bench: Bench, record: Record, tags: Tags, teachers: T
     except Exception as error:
         error.add_note(f"while making {task.title}, record {record.id}")
         raise
-    outcome.tally.num_requests = usage.num_requests
+    outcome.tally.num_requests = usage.num_requests - usage.num_replayed
     outcome.tally.num_replayed = usage.num_replayed
     outcome.tally.usd = usage.usd
     return outcome

@@ -41,5 +41,6 @@ def build(name: str, options: Mapping[str, Any], seed: int, where: str) -> Gener
     """
     if name not in GENERATORS:
         raise ConfigError(f"{where}: {unknown('generator', name, GENERATORS)}")
-    kind = GENERATORS[name]
-    return kind(validate(kind.Options, options, where), seed)
+    kind: type[Generator] = GENERATORS[name]
+    checked: Any = validate(kind.Options, options, where)  # each class takes its own Options
+    return kind(checked, seed)

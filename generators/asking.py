@@ -39,9 +39,7 @@ async def ask_with(
     turns = prompt.render(**variables)
     schema = prompt.schema(**variables)
     frames = record.frames if prompt.header.frames else ()
-    numbers = sampling.options.sampling(
-        number(sampling.seed, record.id, sampling.role, sampling.key, attempt)
-    )
+    numbers = sampling.options.sampling(number(sampling.seed, record.id, sampling.role, sampling.key, attempt))
     request = Request(sampling.role, _with_frames(turns, frames), numbers, schema, attempt, prompt.sha256)
     reply = await ask(request)
     value, problem = read(reply, schema)

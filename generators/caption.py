@@ -41,9 +41,7 @@ class Caption:
     async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
         """One conversation: all frames and a short human turn, then the caption."""
         variables = common(record)
-        answer = await ask_with(
-            ask, self.prompt, variables, record, Style("generate", self.options, self.seed)
-        )
+        answer = await ask_with(ask, self.prompt, variables, record, Style("generate", self.options, self.seed))
         text = self.prompt.answer(answer.usable(), **variables)
         human = self.prompt.human(number(self.seed, record.id, "human"), **variables)
         messages = (show(record, human), Message("assistant", text))

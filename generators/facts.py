@@ -5,15 +5,15 @@ from typing import Final
 from schemas.record import Media, Record, Segment
 
 SALIENT: Final = (
-    "modality", "body part", "region", "tissue", "stain", "laterality", "view", "plane", "acquisition contrast",
+    "modality", "body part", "region", "tissue", "stain", "laterality", "view", "plane",
     "study description", "series description", "duration",
 )  # fmt: skip
 """Metadata keys that say what a picture shows, most telling first; the rest is technique."""
 
-VISIBLE: Final = frozenset(SALIENT) - {"study description", "series description", "duration"}
+VISIBLE: Final = frozenset((*SALIENT, "acquisition contrast")) - {"study description", "series description", "duration"}
 """Those whose value can be seen, so that a question may ask for it."""
 
-MAX_SALIENT: Final = 6
+MAX_SALIENT: Final = 5
 
 
 def fact_lines(record: Record) -> tuple[str, ...]:

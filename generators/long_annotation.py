@@ -41,9 +41,7 @@ class LongAnnotation:
     async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
         """One conversation: all frames, or the report where there are none, then the sections."""
         variables = common(record)
-        answer = await ask_with(
-            ask, self.prompt, variables, record, Style("generate", self.options, self.seed)
-        )
+        answer = await ask_with(ask, self.prompt, variables, record, Style("generate", self.options, self.seed))
         text = self.prompt.answer(answer.usable(), **variables)
         human = self.prompt.human(number(self.seed, record.id, "human"), **variables)
         if not record.frames:

@@ -1,4 +1,4 @@
-"""multilingual reasoning: a question with a gold answer becomes reasoning that reaches it, in each language."""
+"""multilingual reasoning: a question becomes reasoning that reaches its gold answer, in each language."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -20,7 +20,7 @@ class MultilingualReasoningOptions(AskOptions):
     """`[flows.multilingual-reasoning.options]`.
 
     `languages` are ISO 639-1 codes, one conversation each. `attempts` is how often one language is
-    tried before it is given up. `verify_prompt` is what the verifier sees: question and reasoning, never the gold.
+    tried before it is given up. `verify_prompt` is what the verifier sees: reasoning, never the gold.
     """
 
     prompt: str = "reasoning"
@@ -46,9 +46,7 @@ class MultilingualReasoning:
         self.options, self.seed = options, seed
         self.prompt = load_prompt(options.prompt)
         self.verify_prompt = load_prompt(options.verify_prompt)
-        self.verifying = options.model_copy(
-            update={"max_tokens": options.verify_max_tokens, "temperature": 0.0}
-        )
+        self.verifying = options.model_copy(update={"max_tokens": options.verify_max_tokens, "temperature": 0.0})
 
     def prompts(self) -> tuple[Prompt, ...]:
         """The reasoning prompt and the verifier's."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from generators.refusals import refuses
 from schemas.ask import Reply
@@ -33,4 +33,5 @@ def read(reply: Reply, schema: Mapping[str, Any] | None) -> tuple[Mapping[str, A
 def _obeys(value: object, schema: Mapping[str, Any]) -> bool:
     from jsonschema import Draft202012Validator
 
-    return isinstance(value, dict) and Draft202012Validator(cast(Any, schema)).is_valid(value)
+    validator: Any = Draft202012Validator(dict(schema))  # its stubs are partial
+    return isinstance(value, dict) and bool(validator.is_valid(value))

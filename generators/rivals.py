@@ -6,11 +6,13 @@ from generators.facts import VISIBLE
 from schemas.record import Record
 from schemas.taxonomy import Modality, OrganSystem
 
-SETS: Final[tuple[tuple[str, ...], ...]] = (
-    ("computed tomography", "magnetic resonance", "ultrasound", "computed radiography", "nuclear medicine", "endoscopy"),
-    tuple(modality.value for modality in Modality if modality is not Modality.UNRESOLVED),
-    tuple(system.value for system in OrganSystem),
-    (
+MODALITY_WORDS: Final = tuple(
+    ["computed tomography", "magnetic resonance", "ultrasound", "computed radiography", "nuclear medicine", "endoscopy"]
+)
+"""As DICOM sources spell them."""
+
+BODY_PARTS: Final = tuple(
+    [
         "head",
         "neck",
         "chest",
@@ -23,7 +25,18 @@ SETS: Final[tuple[tuple[str, ...], ...]] = (
         "leg",
         "knee",
         "foot",
-    ),
+        "extremity",
+    ]
+)
+"""In a picture of one of them the others are not the answer."""
+
+MAX_ANSWER_WORDS: Final = 6
+
+SETS: Final[tuple[tuple[str, ...], ...]] = (
+    MODALITY_WORDS,
+    tuple(modality.value for modality in Modality if modality is not Modality.UNRESOLVED),
+    tuple(system.value for system in OrganSystem),
+    BODY_PARTS,
     ("liver", "kidney", "spleen", "pancreas", "lung", "heart", "brain", "colon", "retina", "uterus", "skin"),
     ("axial", "coronal", "sagittal"),
     ("PA", "AP", "lateral", "oblique"),
@@ -37,7 +50,8 @@ def targets_of(record: Record) -> tuple[tuple[str, str], ...]:
     facts = record.facts
     seen = [(key, value) for key, value in facts.metadata.items() if key in VISIBLE]
     pairs = [*seen, *(("visible structure or finding", label) for label in facts.labels)]
-    short = {value.casefold(): (key, value) for key, value in reversed(pairs) if 0 < len(value.split()) <= 6}
+    few = [(key, value) for key, value in pairs if 0 < len(value.split()) <= MAX_ANSWER_WORDS]
+    short = {value.casefold(): (key, value) for key, value in reversed(few)}
     return tuple(reversed(short.values()))
 
 

@@ -60,11 +60,9 @@ class SyntheticQA:
 
     async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
         """`options.questions` conversations, unusable replies included for the structural gate to count."""
-        first = number(self.seed, record.id, "kind")
-        kinds = [
-            self.options.kinds[(first + i) % len(self.options.kinds)] for i in range(self.options.questions)
-        ]
-        return [await self._question(record, index, kind, ask) for index, kind in enumerate(kinds)]
+        first, kinds = number(self.seed, record.id, "kind"), self.options.kinds
+        turns: list[Kind] = [kinds[(first + index) % len(kinds)] for index in range(self.options.questions)]
+        return [await self._question(record, index, kind, ask) for index, kind in enumerate(turns)]
 
     async def _question(self, record: Record, index: int, kind: Kind, ask: Ask) -> Conversation:
         prompt = self.by_kind[kind]
@@ -92,9 +90,7 @@ class SyntheticQA:
         wanted = pick(("yes", "no") if rivals else ("yes",), self.seed, record.id, index, "wanted")
         return {"target_key": key, "target": value, "rivals": rivals, "wanted": wanted}
 
-    def _with_letter(
-        self, record: Record, index: int, kind: Kind, value: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _with_letter(self, record: Record, index: int, kind: Kind, value: Mapping[str, Any]) -> dict[str, Any]:
         """The reply's value with its options in the order a hash says, and the gold's letter."""
         if kind != "multiple_choice":
             return {**value, "choices": "", "options": (), "letter": ""}

@@ -1,7 +1,7 @@
 """verbatim: the publisher's own conversation, kept as it is, with no teacher."""
 
 import re
-from typing import ClassVar, Final, Literal, cast
+from typing import ClassVar, Final
 
 from generators.prompt import Prompt
 from schemas.ask import Ask
@@ -42,7 +42,7 @@ class Verbatim:
         return bool(record.facts.conversation)
 
     async def generate(self, record: Record, ask: Ask) -> list[Conversation]:
-        """The published turns; all frames go before the first human turn. GenerationError: not-a-conversation."""
+        """The published turns, all frames before the first human one; GenerationError `not-a-conversation`."""
         messages: list[Message] = []
         frames = len(record.frames)
         for name, text in record.facts.conversation:
@@ -51,9 +51,7 @@ class Verbatim:
                 raise GenerationError("not-a-conversation", f"a turn by {name!r}")
             shown, frames = (frames, 0) if role == "user" else (0, frames)
             words = _PLACEHOLDER.sub("", text).strip()
-            messages.append(Message(cast(Literal["system", "user", "assistant"], role), words, shown))
+            messages.append(Message(role, words, shown))
         if not messages or messages[-1].role != "assistant" or frames:
-            raise GenerationError(
-                "not-a-conversation", "it must show the pictures to a human and end with an answer"
-            )
+            raise GenerationError("not-a-conversation", "it must show the pictures to a human and end with an answer")
         return [Conversation(tuple(messages), self.options.task, language=record.language)]

@@ -47,9 +47,7 @@ class VideoDescription:
         assert video is not None, "accepts() was not asked"
         segments = record.facts.segments or cut(video, self.options.parts)
         variables = {**common(record), "segments": segments, "times": video.times, "seconds": duration(video)}
-        answer = await ask_with(
-            ask, self.prompt, variables, record, Style("generate", self.options, self.seed)
-        )
+        answer = await ask_with(ask, self.prompt, variables, record, Style("generate", self.options, self.seed))
         text = self.prompt.answer(answer.usable(), **variables)
         human = self.prompt.human(number(self.seed, record.id, "human"), **variables)
         messages = (show(record, human), Message("assistant", text))

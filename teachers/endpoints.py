@@ -1,6 +1,7 @@
 """A teacher's endpoints, opened at the first request: its own URLs, or the embedded server."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from schemas.ask import Reply, Request
@@ -27,12 +28,16 @@ class Endpoints:
         self._server: EmbeddedServer | None = None
         self._clients: list[Client] = []
 
-    async def ask(self, request: Request, key: str) -> tuple[Reply, ServerFacts]:
-        """Ask within the limits; a retry goes to the next endpoint. Raises as `Limits.call` does."""
+    async def ask(self, request: Request, key: str, may_send: Callable[[], None]) -> tuple[Reply, ServerFacts]:
+        """Ask within the limits; a retry goes to the next endpoint. Raises as `Limits.call` does.
+
+        `may_send` raises TeacherError when nothing more may be sent; it is called before every try.
+        """
         await self._open()
         first = int(key[:8], 16)
 
         async def once(attempt: int) -> tuple[Reply, ServerFacts]:
+            may_send()
             return await self._clients[(first + attempt) % len(self._clients)].complete(request)
 
         return await self._limits.call(once)

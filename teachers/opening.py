@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -73,13 +73,29 @@ async def open_teacher(
             await endpoints.close()
 
 
+def kept_teacher(kept: Mapping[str, str]) -> "OpenTeacher":
+    """Whoever answered once, as the replies that are kept: `kept` has name, model and revision.
+
+    Every request that no kept reply answers is a TeacherError.
+    """
+    config = Teacher(model=kept["model"], locality="loopback")
+    return OpenTeacher(kept["name"], config, None, Budget(), kept)
+
+
 class OpenTeacher:
     """A teacher between opening and closing; `ask_of` gives each stream of records its `ask`."""
 
-    def __init__(self, name: str, config: Teacher, endpoints: Endpoints | None, budget: Budget) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Teacher,
+        endpoints: Endpoints | None,
+        budget: Budget,
+        known: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.config = config
-        self.identity = identity(name, config)
+        self.identity = known or identity(name, config)
         self._endpoints = endpoints
         self._budget = budget
 
@@ -95,14 +111,16 @@ class OpenTeacher:
                 f"teacher {self.name!r} may only replay, and no reply to request {key[:12]} of source "
                 f"{stream.source!r} is kept in {stream.replies.folder}; generate it first"
             )
-        self._budget.check(self.name, self.config.price)
-        answer, facts = await self._endpoints.ask(request, key)
+        answer, facts = await self._endpoints.ask(request, key, self._check_budget)
         reply = self.stamp(answer, key)
         usd = cost(reply, self.config.price)
         self._budget.spend(usd)
         stream.replies.put(key, request, reply, facts)
         stream.usage.paid(reply, usd)
         return reply
+
+    def _check_budget(self) -> None:
+        self._budget.check(self.name, self.config.price)
 
     def stamp(self, reply: Reply, key: str) -> Reply:
         """The reply with who gave it and what it answers."""

@@ -2,9 +2,10 @@
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,8 @@ from flows.plan import Plan
 from flows.preview import Preview
 from flows.report import HEADINGS, Row, as_json, cells_of, rows_of, totals_of
 
-OUT = Console(soft_wrap=False)
+OUT: Final = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=132)
+"""Standard output; a file or a pipe gets lines wide enough for the tables."""
 
 
 def print_json(value: Any) -> None:
@@ -65,17 +67,16 @@ def print_table(plan: Plan, snapshot: str, as_json_document: bool) -> None:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """The table of rows, a section per flow."""
-    table = Table(title="Organ system x modality", title_justify="left")
-    for name in ("flow", *HEADINGS):
-        numeric = name in ("in", "generated", "kept", "tokens")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    """A table per flow: its cells, then its total."""
     for total in totals_of(rows):
-        own = [row for row in rows if row.flow == total.flow]
-        for number, row in enumerate(own):
-            table.add_row(row.flow if number == 0 else "", *cells_of(row))
-        table.add_row("", "[bold]total", *(f"[bold]{cell}" for cell in cells_of(total)[1:]), end_section=True)
-    OUT.print(table)
+        table = Table(title=f"[bold]{total.flow}", title_justify="left", show_footer=True)
+        for name, foot in zip(HEADINGS, cells_of(total), strict=True):
+            numeric = name in ("in", "generated", "kept", "tokens")
+            table.add_column(name, foot, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            if row.flow == total.flow:
+                table.add_row(*cells_of(row))
+        OUT.print(table)
 
 
 def print_where(plan: Plan, snapshot: str) -> None:

@@ -29,7 +29,7 @@ Content = Callable[[Bounds], tuple[Gate, ...]]
 
 
 def gates_of(generator_name: str, bounds: Bounds) -> tuple[Gate, ...]:
-    """The pure gates, cheapest and most telling first; a generator that is not listed gets the grounded ones."""
+    """The pure gates, form first; a generator that is not listed gets those for grounded text."""
     return (*_form(generator_name, bounds), *_CONTENT.get(generator_name, _grounded)(bounds))
 
 
@@ -46,7 +46,7 @@ def judged_gates_of(generator_name: str, bounds: Bounds) -> tuple[JudgedGate, ..
 
 
 def _form(name: str, bounds: Bounds) -> tuple[Gate, ...]:
-    """Form, length, boilerplate, repetition, identity, domain: for every generator; language where it is asked for."""
+    """Form, length, boilerplate, repetition, identity, domain and language: for every generator."""
     least, most = WORDS.get(name, ANY)
     least = least if bounds.min_words is None else bounds.min_words
     most = most if bounds.max_words is None else bounds.max_words
@@ -65,14 +65,19 @@ def _form(name: str, bounds: Bounds) -> tuple[Gate, ...]:
 
 def _grounded(bounds: Bounds) -> tuple[Gate, ...]:
     """For text that describes a record."""
+    return (*_contradictions(bounds), words_from_facts(bounds.max_new_words, questions=False))
+
+
+def _contradictions(bounds: Bounds) -> tuple[Gate, ...]:
+    """What the facts forbid or do not give."""
     sides = sides_agree(bounds.sides_need_facts)
-    words = words_from_facts(bounds.max_new_words)
-    return (numbers_from_facts, sides, modality_agrees, no_priors, findings_from_facts, words)
+    return (numbers_from_facts, sides, modality_agrees, no_priors, findings_from_facts)
 
 
 def _questions(bounds: Bounds) -> tuple[Gate, ...]:
     """For questions made of a record."""
-    return (answer_holds, needs_picture(bounds.max_blind_share), *_grounded(bounds))
+    words = words_from_facts(bounds.max_new_words, questions=True)
+    return (answer_holds, needs_picture(bounds.max_blind_share), *_contradictions(bounds), words)
 
 
 def _reasoning(bounds: Bounds) -> tuple[Gate, ...]:

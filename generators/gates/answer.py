@@ -29,11 +29,7 @@ def _reason(conversation: Conversation) -> str:
     human = human_text(conversation)
     said = _AFTER_THINKING.sub("", conversation.messages[-1].text).strip()
     if kind == "yes_no":
-        return (
-            ""
-            if said.casefold().startswith(gold.casefold()) and normal(gold) in ("yes", "no")
-            else "not-the-gold"
-        )
+        return "" if said.casefold().startswith(gold.casefold()) and normal(gold) in ("yes", "no") else "not-the-gold"
     if leaks(gold, stem_of(human)):
         return "gold-leak"
     if kind == "multiple_choice":

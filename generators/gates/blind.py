@@ -10,9 +10,7 @@ def needs_picture(max_share: float) -> Gate:
     """Refuses `answerable-blind`: more than `max_share` of the blind tries hit the gold answer."""
 
     def check(record: Record, conversation: Conversation) -> Verdict:
-        tries = [
-            read(reply, request.schema)[0] for request, reply in conversation.asks if request.role == "blind"
-        ]
+        tries = [read(reply, request.schema)[0] for request, reply in conversation.asks if request.role == "blind"]
         gold = normal(conversation.gold or "")
         hits = [value for value in tries if gold and gold in normal(str(value.get("answer", "")))]
         share = len(hits) / len(tries) if tries else 0.0

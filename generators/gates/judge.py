@@ -44,6 +44,4 @@ def request_of(prompt: Prompt, record: Record, conversation: Conversation) -> Re
         "assistant": assistant_text(conversation),
         "gold": conversation.gold or "",
     }
-    return Request(
-        "judge", prompt.render(**variables), SAMPLING, prompt.schema(**variables), 0, prompt.sha256
-    )
+    return Request("judge", prompt.render(**variables), SAMPLING, prompt.schema(**variables), 0, prompt.sha256)

@@ -41,9 +41,7 @@ def in_language(max_chars: int, min_chars: int, min_script_share: float, whole: 
             return Verdict("language", True)
         found = detect(text)
         passed = found == language
-        return Verdict(
-            "language", passed, "" if passed else "wrong-language", f"{found}, asked for {language}"
-        )
+        return Verdict("language", passed, "" if passed else "wrong-language", f"{found}, asked for {language}")
 
     return check
 
@@ -66,17 +64,16 @@ def detect(text: str) -> str:
 
 @functools.cache
 def _detector() -> Callable[[str], str]:
-    """langdetect draws lots unless seeded; its profiles take 0.4 s to load, so it is loaded when first asked."""
-    from langdetect import DetectorFactory, LangDetectException
-    from langdetect import detect as guess  # pyright: ignore[reportUnknownVariableType]  (no types)
+    """langdetect, seeded because it draws lots otherwise; loading its profiles takes 0.4 s."""
+    import langdetect
 
-    DetectorFactory.seed = 0
-    ask: Any = guess
+    library: Any = langdetect  # it has no types
+    library.DetectorFactory.seed = 0
 
     def tell(text: str) -> str:
         try:
-            return str(ask(text))
-        except LangDetectException:
+            return str(library.detect(text))
+        except library.LangDetectException:
             return ""
 
     return tell

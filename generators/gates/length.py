@@ -15,7 +15,7 @@ WORDS: Final[Mapping[str, tuple[int, int]]] = {
     "synthetic_qa": (1, 60),
     "verbatim": (1, 4_000),
 }
-"""Words that the assistant may say, by generator: medical-data.md 4.2 step 3 (there: 100-4,000 tokens of reasoning)."""
+"""Words that the assistant may say: medical-data.md 4.2 step 3 (100-4,000 tokens of reasoning there)."""
 
 ANY: Final = (1, 4_000)
 """For generators that are not in `WORDS`."""

@@ -8,7 +8,7 @@ from generators.gates.said import whole_text
 from schemas.conversation import Conversation, Verdict
 from schemas.record import Record
 
-_LONG: Final = re.compile(r"[^\W\d_]{5,}")
+_WORD: Final = re.compile(r"[^\W\d_]{4,}")
 _TERMS: Final = re.compile(
     r"\b(?:patients?|clinic\w*|diagnos\w*|disease\w*|disorder\w*|syndrome\w*|medic(?:al|ine)\w*|anatom\w*|\w*patholog\w*|echocardio\w*|endoscop\w*|dermoscop\w*|"
     r"radio(?:graph|log)\w*|x-?rays?|MRI|CT|ultrasound|tomograph\w*|scans?|lesions?|tumou?rs?|fractures?|infections?|"
@@ -28,6 +28,6 @@ def is_medical(record: Record, conversation: Conversation) -> Verdict:
     text = whole_text(conversation)
     if record.domain == "general" or _TERMS.search(text):
         return Verdict("medical", True)
-    known = {word for line in fact_lines(record) for word in _LONG.findall(line.partition(": ")[2].casefold())}
-    passed = not known.isdisjoint(_LONG.findall(text.casefold()))
+    known = {word for line in fact_lines(record) for word in _WORD.findall(line.casefold())}
+    passed = not known.isdisjoint(_WORD.findall(text.casefold()))
     return Verdict("medical", passed, "" if passed else "not-medical")

@@ -58,7 +58,7 @@ def _numbers(text: str) -> dict[str, set[str]]:
 
 
 def _misattributed(record: Record, text: str) -> str:
-    """A label's measured value after words that name another label, or ""; a bare number belongs to its sentence."""
+    """A label's measured value after words that name another label, or ""; bare numbers go by their sentence."""
     facts = record.facts
     owners: dict[str, list[set[str]]] = {}
     for label in facts.labels:

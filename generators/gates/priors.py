@@ -9,11 +9,12 @@ from schemas.conversation import Conversation, Verdict
 from schemas.record import Record
 
 _EARLIER: Final = r"(?:prior|previous|earlier|preceding|last)"
+_STUDY: Final = r"(?:study|exam\w*|scan|image|film|radiograph|ct|mri)"
 _PATTERN: Final = re.compile(
     "|".join(
         (
             rf"\b(?:compared|comparison|relative) (?:to|with) (?:the |a |an )?(?:\w+ )?{_EARLIER}\b",
-            rf"\b(?:since|from|on|than) (?:the |a )?{_EARLIER} (?:\w+ )?(?:study|exam\w*|scan|image|film|radiograph|ct|mri)\b",
+            rf"\b(?:since|from|on|than) (?:the |a )?{_EARLIER} (?:\w+ )?{_STUDY}\b",
             r"\binterval (?:change|increase|decrease|development|resolution|growth|improvement|worsening)\b",
             r"\b(?:unchanged|stable|improved|worsened) (?:since|from|compared|in size|appearance|in appearance)\b",
             r"\bno longer (?:seen|visible|present)\b",

@@ -18,7 +18,7 @@ MIN_REPEATS: Final = 3
 
 
 def not_repetitive(max_4gram_share: float, max_line_share: float, max_compression: float) -> Gate:
-    """Refuses `repeated-phrase`, `repeated-line` and `compressible` text; each share is over the whole text."""
+    """Refuses `repeated-phrase`, `repeated-line` and `compressible` text."""
 
     def check(record: Record, conversation: Conversation) -> Verdict:
         text = assistant_text(conversation)

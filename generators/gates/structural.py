@@ -8,7 +8,7 @@ _THINKERS = "reasoning"
 
 
 def well_formed(record: Record, conversation: Conversation) -> Verdict:
-    """Reasons: the reply's own (`unparseable`, `off-schema`, ...), `turns`, `empty-turn`, `pictures`, `no-think`."""
+    """Reasons: the reply's own (`unparseable`, ...), `turns`, `empty-turn`, `pictures`, `no-think`."""
     for request, reply in conversation.asks:
         problem = read(reply, request.schema)[1] if request.role == "generate" else ""
         if problem:

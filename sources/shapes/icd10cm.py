@@ -1,6 +1,7 @@
 """Shape `icd10cm`: questions with gold answers built from the ICD-10-CM terminology."""
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,10 @@ VAGUE: Final = ("unspecified", "other ", "not elsewhere", "encounter", "classifi
 
 LENGTH: Final = (12, 90)
 """Characters of a description that is neither a stub nor a paragraph."""
+
+
+LOADING: Final = threading.Lock()
+"""Held while the terminology loads: the package fills its tables lazily, and a second thread would see half of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class Icd10Cm:
         if spec is None:
             raise SourceError(f"source {self.id!r}: its entry has no [questions] table")
         ranges = tuple((item.first, item.last, item.organ_system) for item in spec.ranges)
-        planned = plan(ranges, spec.num_options)
+        with LOADING:
+            planned = plan(ranges, spec.num_options)
         if len(planned) != self._entry.records:
             raise SourceError(
                 f"source {self.id!r}: its entry says {self._entry.records} questions, the terminology gives "

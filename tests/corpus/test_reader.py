@@ -46,6 +46,7 @@ def test_every_row_comes_back_as_it_was_written(root: Path) -> None:
         ({"organ_system": ["Whole Body", "Respiratory"]}, 24),
         ({"flow": "captioning", "modality": "CT"}, 6),
         ({"language": "zh"}, 0),
+        ({"modality": ()}, 0),
         ({"source": "demo-source", "license_class": "attribution", "task": "caption"}, 60),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_corpus_path_that_is_a_file_is_a_plain_error(tmp_path: Path) -> None:
 
 def test_a_write_that_the_disk_refuses_is_a_plain_error_and_commits_nothing(tmp_path: Path) -> None:
     script = (
-        "import sys, signal; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from tests.support.corpora import commit\n"
         "from tests.support.samples import make_sample, make_task\n"
         "from schemas.errors import CorpusError\n"

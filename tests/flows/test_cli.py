@@ -30,7 +30,7 @@ def _assert_says(folder: Path, exit_code: int, words: list[str], *arguments: str
 
 
 def test_an_unknown_key_is_named_with_the_nearest(tmp_path: Path) -> None:
-    write_pipeline(tmp_path, NOBODY, more='\n[flows.captioning.gate]\nmin_words = 3\n')
+    write_pipeline(tmp_path, NOBODY, more="\n[flows.captioning.gate]\nmin_words = 3\n")
     _assert_says(tmp_path, 2, ["flows.captioning.gate", "flows.captioning.gates"], "run", "--all")
 
 

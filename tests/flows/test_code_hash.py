@@ -1,5 +1,6 @@
 """The code hash covers what a module imports, and nothing that does not decide rows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from flows import code_hash
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, text in {
         "generators/one.py": "from generators.two import two\nfrom teachers.client import ask\n",
         "generators/two.py": "import sources.three\n",
@@ -26,21 +27,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _forget() -> None:
+    code_hash.code_sha256.cache_clear()
     code_hash._files_of.cache_clear()
     code_hash._imports.cache_clear()
 
 
 def _hash_after(checkout: Path, name: str) -> bool:
     """Whether editing a file changes the hash of generators.one."""
-    before = code_hash.code_sha256(["generators.one"])
+    before = code_hash.code_sha256(("generators.one",))
     (checkout / name).write_text((checkout / name).read_text() + "# edited\n")
     _forget()
-    return code_hash.code_sha256(["generators.one"]) != before
+    return code_hash.code_sha256(("generators.one",)) != before
 
 
-@pytest.mark.parametrize(
-    "name", ["generators/one.py", "generators/two.py", "sources/three.py", "schemas/four.py"]
-)
+@pytest.mark.parametrize("name", ["generators/one.py", "generators/two.py", "sources/three.py", "schemas/four.py"])
 def test_an_edit_of_anything_imported_changes_the_hash(checkout: Path, name: str) -> None:
     assert _hash_after(checkout, name)
 

@@ -89,7 +89,9 @@ def _assert_equal(undisturbed: Site, killed: Site) -> None:
     assert theirs.num_rows == ours.num_rows > 0
     assert theirs.corpus_sha256 == ours.corpus_sha256
     # verify has compared every tally with its rows, and no id comes twice; no record may be missing either
-    ins = [sum(tally.num_in for entry in snapshot.read_entries() for tally in entry.tallies) for snapshot in (ours, theirs)]
+    ins = [
+        sum(tally.num_in for entry in snapshot.read_entries() for tally in entry.tallies) for snapshot in (ours, theirs)
+    ]
     assert ins[0] == ins[1] > 0
     again = calabash("run", "--all", "--json", "-c", killed.config, check=True)
     assert json.loads(again.stdout)["snapshot"] == theirs.name

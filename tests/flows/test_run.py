@@ -14,7 +14,6 @@ from tests.support.pipelines import FLOWS, calabash, write_pipeline
 from tests.support.serving import serve
 
 
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a pipeline.toml whose five flows have run."""

@@ -215,3 +215,16 @@ def test_listing_every_shard_imports_nothing_heavy_and_is_quick() -> None:
     heavy, spent = rest.rsplit(" ", 1)
     assert int(count) == len(catalogue()) and heavy == "[]"
     assert float(spent) < 0.3, "150 ms on a quiet core; twice that here"
+
+
+def test_two_threads_that_open_the_terminology_first_see_all_of_it() -> None:
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from sources.catalogue import open_source\n"
+        "def read(number):\n"
+        "    source = open_source('icd-10-cm')\n"
+        "    return [record.id for record in source.records(source.shards()[0], 0, 3)]\n"
+        "first, second = ThreadPoolExecutor(2).map(read, range(2))\n"
+        "assert first == second and len(first) == 3\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).resolve().parents[2])

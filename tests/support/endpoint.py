@@ -146,7 +146,7 @@ class Endpoint:
             "object": "chat.completion",
             "created": 0,
             "model": data.get("model", ""),
-            "system_fingerprint": "fp_test",
+            "system_fingerprint": f"fp_{digest[:16]}",
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             "usage": {
                 "prompt_tokens": words[0],

@@ -47,7 +47,9 @@ records_per_task = {records_per_task}
     return path
 
 
-def calabash(*arguments: str, cwd: Path = ROOT, check: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
+def calabash(
+    *arguments: str, cwd: Path = ROOT, check: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would; the exit code and the output come back."""
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *arguments],

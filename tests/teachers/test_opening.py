@@ -207,6 +207,19 @@ async def test_the_budget_stops_the_run_and_keeps_what_was_paid(tmp_path: Path) 
     assert endpoint.stats.num_requests == num_paid
 
 
+async def test_requests_that_wait_for_a_place_are_not_sent_once_the_budget_is_spent(tmp_path: Path) -> None:
+    config_of = {"price": Price(input=0.0, output=1_000_000.0), "max_in_flight": 2}
+    async with (
+        serve() as endpoint,
+        asking(teacher(endpoint.url, **config_of), tmp_path, budget=Budget(1.0)) as (ask, usage, replies),
+    ):
+        asks = [ask(request(f"question {index}")) for index in range(50)]
+        outcomes = await asyncio.gather(*asks, return_exceptions=True)
+        assert 1 <= len(replies) == usage.num_requests <= 3
+    assert endpoint.stats.num_requests == usage.num_requests
+    assert sum(type(each) is TeacherError for each in outcomes) == 50 - usage.num_requests
+
+
 async def test_replay_only_answers_kept_requests_and_names_what_is_missing(tmp_path: Path) -> None:
     async with serve() as endpoint, asking(teacher(endpoint.url), tmp_path) as (ask, _, _):
         await ask(request())
