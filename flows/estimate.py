@@ -49,7 +49,7 @@ def estimate(plan: Plan, flow: FlowPlan) -> Estimate:
         num_records = sum(task.num_records for task in tasks)
         request = _first_request(plan, tasks[0])
         if request is not None:
-            asks = num_records * bench_of(tasks[0]).generator.num_asks
+            asks = num_records * bench_of(tasks[0]).generator.num_asks()
             num_requests += asks
             prompt_tokens += asks * _prompt_tokens(request)
             reply_tokens += asks * request.sampling.max_tokens

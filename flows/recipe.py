@@ -10,6 +10,7 @@ from flows.params import FlowParams
 from generators import DEFAULT_GENERATOR, GENERATORS, build
 from generators.base import Generator
 from generators.gates import Bounds
+from generators.prompt import load_prompt
 from schemas.errors import ConfigError
 from schemas.pipeline import Flow, Pipeline, unknown, validate
 from schemas.taxonomy import Modality, OrganSystem, Scope
@@ -67,6 +68,8 @@ def recipe_of(pipeline: Pipeline, name: str, flow: Flow, entry: Entry) -> dict[s
     if kind != "verbatim":
         recipe["teacher"] = _teacher(pipeline, flow.teacher, entry)
         recipe["judge"] = _teacher(pipeline, flow.judge, entry) if flow.judge else None
+        if flow.judge:
+            recipe["prompts"]["judge"] = load_prompt("judge").sha256
     return recipe
 
 

@@ -17,7 +17,7 @@ Variables = Mapping[str, object]
 
 
 def common(record: Record) -> dict[str, object]:
-    """The variables that every prompt may use; see `generators/prompts/README.md`."""
+    """The variables that every prompt may use; generators add their own."""
     facts = record.facts
     return {
         "facts": fact_lines(record),
@@ -33,14 +33,14 @@ def common(record: Record) -> dict[str, object]:
 
 
 async def ask_with(
-    ask: Ask, prompt: Prompt, variables: Variables, record: Record, sampling: "Style", attempt: int = 0
+    ask: Ask, prompt: Prompt, variables: Variables, record: Record, style: "Style", attempt: int = 0
 ) -> "Answer":
     """Render, ask and read one reply; whatever is wrong with the reply is in `Answer.problem`."""
     turns = prompt.render(**variables)
     schema = prompt.schema(**variables)
     frames = record.frames if prompt.header.frames else ()
-    numbers = sampling.options.sampling(number(sampling.seed, record.id, sampling.role, sampling.key, attempt))
-    request = Request(sampling.role, _with_frames(turns, frames), numbers, schema, attempt, prompt.sha256)
+    numbers = style.options.sampling(number(style.seed, record.id, style.role, style.key, attempt))
+    request = Request(style.role, _with_frames(turns, frames), numbers, schema, attempt, prompt.sha256)
     reply = await ask(request)
     value, problem = read(reply, schema)
     return Answer(request, reply, value, problem)

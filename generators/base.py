@@ -49,6 +49,10 @@ class Generator(Protocol):
         """Every prompt file that `generate` may render, for fingerprints; empty when none is."""
         ...
 
+    def num_asks(self) -> int:
+        """Requests for one record when nothing is asked twice: what a plan is sized with."""
+        ...
+
     def accepts(self, record: Record) -> bool:
         """Whether the record has what this generator needs; cheap and pure."""
         ...

@@ -34,6 +34,10 @@ class Caption:
         """The caption prompt."""
         return (self.prompt,)
 
+    def num_asks(self) -> int:
+        """One."""
+        return 1
+
     def accepts(self, record: Record) -> bool:
         """A record with a picture and something said about it."""
         return bool(record.frames) and bool(fact_lines(record))

@@ -34,6 +34,10 @@ class LongAnnotation:
         """The annotation prompt."""
         return (self.prompt,)
 
+    def num_asks(self) -> int:
+        """One."""
+        return 1
+
     def accepts(self, record: Record) -> bool:
         """A record with something said about it; a report may come without pictures."""
         return bool(fact_lines(record)) and (bool(record.frames) or bool(record.facts.report))

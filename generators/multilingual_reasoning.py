@@ -52,6 +52,10 @@ class MultilingualReasoning:
         """The reasoning prompt and the verifier's."""
         return (self.prompt, self.verify_prompt)
 
+    def num_asks(self) -> int:
+        """Reasoning and verifier, for each language."""
+        return 2 * len(self.options.languages)
+
     def accepts(self, record: Record) -> bool:
         """A record with a question and its answer, few enough options to letter."""
         question = record.facts.question

@@ -6,28 +6,16 @@ from generators.facts import VISIBLE
 from schemas.record import Record
 from schemas.taxonomy import Modality, OrganSystem
 
-MODALITY_WORDS: Final = tuple(
-    ["computed tomography", "magnetic resonance", "ultrasound", "computed radiography", "nuclear medicine", "endoscopy"]
-)
+MODALITY_WORDS: Final = (
+    "computed tomography", "magnetic resonance", "ultrasound", "computed radiography", "nuclear medicine",
+    "endoscopy",
+)  # fmt: skip
 """As DICOM sources spell them."""
 
-BODY_PARTS: Final = tuple(
-    [
-        "head",
-        "neck",
-        "chest",
-        "heart",
-        "abdomen",
-        "pelvis",
-        "spine",
-        "shoulder",
-        "hand",
-        "leg",
-        "knee",
-        "foot",
-        "extremity",
-    ]
-)
+BODY_PARTS: Final = (
+    "head", "neck", "chest", "heart", "abdomen", "pelvis", "spine", "shoulder", "hand", "leg", "knee", "foot",
+    "extremity",
+)  # fmt: skip
 """In a picture of one of them the others are not the answer."""
 
 MAX_ANSWER_WORDS: Final = 6
@@ -46,11 +34,11 @@ SETS: Final[tuple[tuple[str, ...], ...]] = (
 
 
 def targets_of(record: Record) -> tuple[tuple[str, str], ...]:
-    """The (key, value) facts that can be seen and are short enough to be an answer, at most six words, in order, each value once."""
+    """The (key, value) facts that can be seen and are short enough to be an answer, in order, each value once."""
     facts = record.facts
     seen = [(key, value) for key, value in facts.metadata.items() if key in VISIBLE]
     pairs = [*seen, *(("visible structure or finding", label) for label in facts.labels)]
-    few = [(key, value) for key, value in pairs if 0 < len(value.split()) <= MAX_ANSWER_WORDS]
+    few = [pair for pair in pairs if 0 < len(pair[1].split()) <= MAX_ANSWER_WORDS]
     short = {value.casefold(): (key, value) for key, value in reversed(few)}
     return tuple(reversed(short.values()))
 

@@ -54,6 +54,10 @@ class SyntheticQA:
         blind = (self.blind_prompt,) if self.options.blind_control else ()
         return (*self.by_kind.values(), *blind)
 
+    def num_asks(self) -> int:
+        """The question and its blind tries, for each question."""
+        return self.options.questions * (1 + self.options.blind_control * self.options.blind_tries)
+
     def accepts(self, record: Record) -> bool:
         """A record with a picture or a report, and a fact short enough to be an answer."""
         return bool(record.frames or record.facts.report) and bool(targets_of(record))

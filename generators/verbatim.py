@@ -37,6 +37,10 @@ class Verbatim:
         """None: nothing is asked."""
         return ()
 
+    def num_asks(self) -> int:
+        """None."""
+        return 0
+
     def accepts(self, record: Record) -> bool:
         """A record whose publisher wrote a conversation."""
         return bool(record.facts.conversation)

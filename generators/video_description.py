@@ -37,6 +37,10 @@ class VideoDescription:
         """The description prompt."""
         return (self.prompt,)
 
+    def num_asks(self) -> int:
+        """One."""
+        return 1
+
     def accepts(self, record: Record) -> bool:
         """A record with a timed video and something said about it."""
         return _video(record) is not None and bool(fact_lines(record))

@@ -50,9 +50,7 @@ FEATURES: Final[Mapping[str, Feature]] = {
     "organ_system": STRING,
     "organ_systems_also": _list(STRING),
     "scope": STRING,
-    "tag_evidence": _list(
-        {"tag": STRING, "value": STRING, "step": STRING, "seen": STRING, "confidence": FLOAT64}
-    ),
+    "tag_evidence": _list({"tag": STRING, "value": STRING, "step": STRING, "seen": STRING, "confidence": FLOAT64}),
     "gold": STRING,
     "answer_type": STRING,
     "pass_rate": FLOAT64,

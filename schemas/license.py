@@ -35,9 +35,7 @@ class License:
         if not self.derivatives:
             return LicenseClass.UNKNOWN
         if not self.commercial:
-            return (
-                LicenseClass.NON_COMMERCIAL_SHARE_ALIKE if self.share_alike else LicenseClass.NON_COMMERCIAL
-            )
+            return LicenseClass.NON_COMMERCIAL_SHARE_ALIKE if self.share_alike else LicenseClass.NON_COMMERCIAL
         if self.share_alike:
             return LicenseClass.SHARE_ALIKE
         return LicenseClass.ATTRIBUTION if self.attribution else LicenseClass.PUBLIC_DOMAIN

@@ -84,21 +84,26 @@ class Item(Table):
 
 
 class View(Table):
-    """One record cut from a volume: slices along `plane` through the regions that it names."""
+    """One record cut from a volume: slices along `plane` through the regions that it names.
+
+    `close_up` cuts them to the box of those regions; otherwise the box of all labels counts.
+    """
 
     id: str = Field(min_length=1)
     title: str
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
     num_slices: Annotated[int, Field(ge=1)] = 4
+    close_up: bool = False
     regions: tuple[str, ...] = Field(min_length=1)
 
 
 class Volume(Table):
     """A volume, its label map and the table of label names; grids may differ, affines relate them.
 
-    `sides` maps a prefix of a raw label name to the word for its side, `words` the rest to plain words.
+    `sides` maps a prefix or suffix of a raw label name to the word for its side, `words` the rest to plain words.
     `min_agreement` is the least share of the label map that must fall into `tissue` (probability maps
-    on the volume's grid, 0-255) for the two to count as aligned.
+    on the volume's grid, 0-255) for the two to count as aligned. Slices show the labels' box and
+    `margin_mm` around it: a face is no part of a record about the brain behind it.
     """
 
     file: str
@@ -106,7 +111,7 @@ class Volume(Table):
     names: str
     tissue: tuple[str, ...] = ()
     min_agreement: Annotated[float, Field(ge=0, le=1)] = 0.8
-    background: tuple[str, ...] = ()
+    margin_mm: Annotated[float, Field(ge=0)] = 10.0
     sides: Mapping[str, str] = {}
     words: Mapping[str, str] = {}
     metadata: Mapping[str, str] = {}

@@ -53,7 +53,7 @@ def root(entry: Entry) -> Path:
     """The folder of an entry whose data is no package's."""
     folder = (entry.folder or Path()) / (entry.path or "")
     if not folder.is_dir():
-        raise SourceError(f"source {entry.id!r}: no folder {entry.path!r} beside its entry; see its 'path'")
+        raise SourceError(f"source {entry.id!r}: no folder {folder}; put the data there, or correct the entry's 'path'")
     return folder
 
 

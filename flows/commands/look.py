@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from corpus.snapshot import list_snapshots
 from flows.commands.options import Config, Json, SnapshotName, params_of
 from flows.commands.printing import OUT, print_json, print_rows
-from flows.plan import make_plan
+from flows.plan import FlowPlan, make_plan
 from flows.recipe import corpus_root
 from flows.report import as_json, rows_of, totals_of
 from schemas.pipeline import load
@@ -20,31 +21,42 @@ SampleId = Annotated[str, typer.Argument(help="A sample's id, such as captioning
 
 def status(config: Config = "pipeline.toml", json: Json = False) -> None:
     """Tasks done and missing, flow by flow, and the latest snapshot."""
-    from corpus.snapshot import list_snapshots
-
-    names = tuple(load(Path(config)).flows)
-    plan = make_plan(names, params_of(config))
+    plan = make_plan(tuple(load(Path(config)).flows), params_of(config))
     snapshots = list_snapshots(plan.root)
-    flows = [
-        {
-            "flow": flow.flow,
-            "tasks": len(flow.tasks),
-            "done": len(flow.done),
-            "records": flow.num_records,
-            "samples": sum(entry.num_rows for entry in {e.task: e for e in flow.done.values()}.values()),
-            "last_commit": max((entry.made["ended"] for entry in flow.done.values()), default=None),
-        }
-        for flow in plan.flows
-    ]
     if json:
+        flows = [asdict(_progress_of(flow)) for flow in plan.flows]
         print_json({"corpus": str(plan.root), "snapshots": snapshots, "flows": flows})
         return
     OUT.print(f"corpus {plan.root}, snapshot {snapshots[-1] if snapshots else 'none'}", highlight=False)
-    for flow in flows:
-        ended = flow["last_commit"]
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ended)) if ended else "never"
-        counts = f"{flow['done']}/{flow['tasks']} tasks, {flow['samples']} samples, last commit {when}"
-        OUT.print(f"  {flow['flow']:<24} {counts}", highlight=False)
+    for flow in plan.flows:
+        done = _progress_of(flow)
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(done.ended)) if done.ended else "never"
+        counts = f"{done.num_done}/{done.num_tasks} tasks, {done.num_samples} samples, last commit {when}"
+        OUT.print(f"  {flow.flow:<24} {counts}", highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowProgress:
+    """How far a flow is; `ended` is when its last task was committed, in seconds since 1970."""
+
+    flow: str
+    num_tasks: int
+    num_done: int
+    num_records: int
+    num_samples: int
+    ended: float | None
+
+
+def _progress_of(flow: FlowPlan) -> FlowProgress:
+    entries = {entry.task: entry for entry in flow.done.values()}.values()
+    return FlowProgress(
+        flow=flow.flow,
+        num_tasks=len(flow.tasks),
+        num_done=len(flow.done),
+        num_records=flow.num_records,
+        num_samples=sum(entry.num_rows for entry in entries),
+        ended=max((entry.made["ended"] for entry in entries), default=None),
+    )
 
 
 def stats(config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False) -> None:

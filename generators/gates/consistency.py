@@ -31,8 +31,8 @@ NAMES: Final[Mapping[Modality, re.Pattern[str]]] = {
     for modality, pattern in {
         Modality.CT: r"\b(?:CTs?|computed tomograph\w+|tomodensitométrie|Computertomogra\w+|КТ)\b|断层扫描",
         Modality.MRI: r"\b(?:MRIs?|MR imag\w+|magnetic resonance|IRM|resonancia magnética|МРТ|Kernspin\w+)\b|磁共振",
-        Modality.XRAY: r"\b(?:x-?rays?|radiograph(?:s|y)?|radiograf[ií]as?|Röntgen\w*|рентген\w*)\b|X线|X光|レントゲン",
-        Modality.ULTRASOUND: r"\b(?:ultrasounds?|(?:ultra)?sonogra\w+|echocardiogra\w+|УЗИ)\b|ecograf[ií]a|超声|超音波|초음파",
+        Modality.XRAY: r"\b(?:x-?rays?|radiograph(?:s|y)?|radiograf[ií]as?|Röntgen\w*|рентген\w*)\b|X[线光]|レントゲン",
+        Modality.ULTRASOUND: r"\b(?:ultrasounds?|(?:ultra)?sonogra\w+|echocardiogra\w+|УЗИ)\b|超声|超音波|초음파",
         Modality.PET: r"\b(?:PET|positron emission)\b",
         Modality.OCT: r"\b(?:OCT|optical coherence tomograph\w+)\b",
         Modality.ENDOSCOPY: r"\b(?:endoscop\w+|colonoscop\w+|gastroscop\w+|bronchoscop\w+)\b|内镜|内視鏡",

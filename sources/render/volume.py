@@ -116,6 +116,19 @@ def key_slices(mask: NDArray[np.bool_], plane: Plane, num_slices: int) -> list[i
     return sorted({int((mass < mark).sum()) for mark in marks})
 
 
+def box(mask: NDArray[np.bool_], spacing: tuple[float, float, float], margin_mm: float) -> list[slice]:
+    """The slices (x, y, z) that hold all of the mask and `margin_mm` around it, inside the grid."""
+    found: list[slice] = []
+    for axis, size in enumerate(spacing):
+        others = tuple(other for other in range(3) if other != axis)
+        inside = np.flatnonzero(mask.any(axis=others))
+        if inside.size == 0:
+            raise Refusal("empty-region", "no voxel of the regions lies on the volume's grid")
+        more = round(margin_mm / size)
+        found.append(slice(max(0, int(inside[0]) - more), int(inside[-1]) + more + 1))
+    return found
+
+
 def to_pixels(cut: NDArray[Any], bounds: tuple[float, float], spacing: tuple[float, float]) -> Pixels:
     """A slice as 8-bit gray with square pixels; `spacing` is (row, column) in millimetres."""
     from PIL import Image

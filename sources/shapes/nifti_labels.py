@@ -138,12 +138,16 @@ def agreement(entry: Entry, spec: Volume, labels: Any) -> float:
 
 
 def plain_name(raw: str, spec: Volume) -> str:
-    """A raw label name in plain words: side first, then the region; unknown parts only lose their hyphens."""
-    for prefix, side in spec.sides.items():
-        if raw.startswith(prefix):
-            rest = raw.removeprefix(prefix)
-            return f"{side} {spec.words.get(rest, rest.replace('-', ' ').lower())}".strip()
-    return spec.words.get(raw, raw.replace("-", " ").replace("_", " ").lower())
+    """A raw label name in plain words: side first, then the region; what has no words is only spaced out."""
+    for mark, side in spec.sides.items():
+        if raw.startswith(mark) or raw.endswith(mark):
+            rest = raw.removeprefix(mark) if raw.startswith(mark) else raw.removesuffix(mark)
+            return f"{side} {_in_words(rest, spec)}".strip()
+    return _in_words(raw, spec)
+
+
+def _in_words(name: str, spec: Volume) -> str:
+    return spec.words.get(name, name.replace("-", " ").replace("_", " ").lower())
 
 
 def _spec(entry: Entry) -> Volume:
@@ -169,10 +173,11 @@ def _counts(voxels: Any) -> dict[int, int]:
 
 
 def _wanted(atlas: Atlas, spec: Volume, view: View) -> list[int]:
-    """Labels of the view's regions: a region names a raw label, or one without its side prefix."""
+    """Labels of the view's regions: a region names a raw label, or one without the mark of its side."""
     wanted: list[int] = []
     for region in view.regions:
-        found = [atlas.raw[name] for name in (region, *(side + region for side in spec.sides)) if name in atlas.raw]
+        marked = [name for mark in spec.sides for name in (mark + region, region + mark)]
+        found = [atlas.raw[name] for name in (region, *marked) if name in atlas.raw]
         if not found:
             raise Refusal("unknown-region", f"{region!r} is not in the table of label names")
         wanted.extend(found)
@@ -188,14 +193,16 @@ def _render(entry: Entry, atlas: Atlas, spec: Volume, view: View) -> tuple[Media
     from sources.render.windows import PERCENTILE
 
     wanted = _wanted(atlas, spec, view)
-    indices = volumes.key_slices(np.isin(atlas.labels, wanted), view.plane, view.num_slices)
+    regions = np.isin(atlas.labels, wanted)
+    indices = volumes.key_slices(regions, view.plane, view.num_slices)
+    shown = _shown(atlas, spec, view, regions)
     x, y, z = atlas.volume.spacing
     pixel = {"axial": (y, x), "coronal": (z, x), "sagittal": (z, y)}[view.plane]
-    cuts = (volumes.slice_of(atlas.volume.voxels, view.plane, index) for index in indices)
+    cuts = (volumes.slice_of(shown, view.plane, index) for index in indices)
     frames = tuple(
         encode.encode(volumes.to_pixels(cut, atlas.bounds, pixel), entry.max_side, "image/png") for cut in cuts
     )
-    shown = np.unique(np.take(atlas.labels, indices, axis=volumes.AXIS[view.plane]))
+    visible = set(np.unique(np.take(atlas.labels, indices, axis=volumes.AXIS[view.plane])).tolist())
     media = Media(
         "volume",
         frames,
@@ -205,4 +212,14 @@ def _render(entry: Entry, atlas: Atlas, spec: Volume, view: View) -> tuple[Media
         window=PERCENTILE,
         spacing=(x, y, z),
     )
-    return media, [label for label in wanted if label in set(shown.tolist())]
+    return media, [label for label in wanted if label in visible]
+
+
+def _shown(atlas: Atlas, spec: Volume, view: View, regions: Any) -> Any:
+    """The volume cut to the box that the view shows; along the plane's normal all of it, so that indices hold."""
+    from sources.render import volume as volumes
+
+    mask = regions if view.close_up else atlas.labels > 0
+    box = volumes.box(mask, atlas.volume.spacing, spec.margin_mm)
+    box[volumes.AXIS[view.plane]] = slice(None)
+    return atlas.volume.voxels[tuple(box)]

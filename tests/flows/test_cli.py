@@ -84,6 +84,8 @@ columns = { file = "notes.jsonl", caption = "text" }
     path = write_pipeline(tmp_path, NOBODY)
     text = path.read_text().replace('corpus = "corpus"', 'corpus = "corpus"\ncatalog = "mine"')
     path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', 'sources = ["my-notes"]'))
+    _assert_says(tmp_path, 3, ["my-notes", str(entry / "nowhere"), "path"], "run", "captioning", "--no-server")
+    (entry / "nowhere").mkdir()
     _assert_says(tmp_path, 3, ["my-notes", "notes.jsonl"], "run", "captioning", "--no-server")
 
 
@@ -124,7 +126,7 @@ def test_a_corpus_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None
 def test_plan_and_dry_run_call_no_teacher_and_write_nothing(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, NOBODY)
     planned = json.loads(calabash("plan", "--json", "-c", str(path), check=True).stdout)
-    assert [flow["flow"] for flow in planned][0] == "captioning"
+    assert planned[0]["flow"] == "captioning"
     assert all(flow["num_records"] > 0 and flow["num_requests"] > 0 for flow in planned)
     dry = json.loads(calabash("run", "--all", "--dry-run", "--json", "-c", str(path), check=True).stdout)
     assert dry == planned

@@ -10,7 +10,7 @@ import pytest
 import corpus
 from corpus.audit import verify
 from schemas.arrow import SAMPLE_SCHEMA
-from tests.support.pipelines import FLOWS, calabash, write_pipeline
+from tests.support.pipelines import FLOWS, ROOT, calabash, write_pipeline
 from tests.support.serving import serve
 
 
@@ -96,7 +96,7 @@ def test_show_tells_where_a_row_came_from(made: Path) -> None:
 
 def test_status_counts_tasks(made: Path) -> None:
     status = json.loads(_said(made, "status", "--json"))
-    assert all(flow["done"] == flow["tasks"] > 0 for flow in status["flows"])
+    assert all(flow["num_done"] == flow["num_tasks"] > 0 for flow in status["flows"])
 
 
 def test_verify_ends_with_1_and_names_the_file_when_a_bit_is_flipped(made: Path, tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_preview_commits_nothing_and_its_replies_are_used_by_the_run(tmp_path: P
 
 
 def test_preview_takes_another_prompt_file(made: Path, tmp_path: Path) -> None:
-    from generators.prompt import load_prompt
-
     prompt = tmp_path / "mine.md"
-    prompt.write_text(load_prompt("caption").path.read_text().replace("Write one caption", "Compose one caption"))
+    prompt.write_text(
+        (ROOT / "generators" / "prompts" / "caption.md").read_text().replace("Write one caption", "Compose one caption")
+    )
     shown = _said(made, "preview", "captioning", "-n", "1", "--prompt", str(prompt), "--html", str(tmp_path / "p.html"))
     assert "Compose one caption" in shown
 

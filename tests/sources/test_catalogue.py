@@ -133,7 +133,7 @@ def test_a_missing_file_or_folder_stops_with_its_name(folder: Path) -> None:
     with pytest.raises(SourceError, match=r"'rows.jsonl' is missing"):
         read(folder)
     (folder / "mine.toml").write_text(MINE.replace('path = "cases"', 'path = "elsewhere"'))
-    with pytest.raises(SourceError, match="no folder 'elsewhere'"):
+    with pytest.raises(SourceError, match=r"no folder .*elsewhere"):
         read(folder)
 
 

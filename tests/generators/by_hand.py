@@ -3,9 +3,7 @@
 import json
 from collections.abc import Sequence
 
-import pytest
-
-from schemas.ask import Ask, Reply, Request
+from schemas.ask import Reply, Request
 from schemas.conversation import Conversation, Message
 from schemas.license import License
 from schemas.record import Facts, Frame, Hints, Media, Question, Record, SourceTerms
@@ -16,7 +14,7 @@ REFUSAL = "I'm sorry, but as an AI language model I cannot view images."
 
 
 def record_of(id: str, facts: Facts, media: tuple[Media, ...] = (), hints: Hints | None = None) -> Record:
-    terms = SourceTerms(License("CC0-1.0", True, True, True))
+    terms = SourceTerms(License("CC0-1.0", commercial=True, derivatives=True, redistribute_media=True))
     return Record(id, "made-by-hand", "1", id, terms, media, facts, hints or Hints())
 
 
@@ -57,7 +55,10 @@ TALK = record_of(
     media_of("image", 2),
 )
 GOOD: dict[str, tuple[Record, dict[str, object]]] = {
-    "caption": (LIVER, {"caption": "This magnetic resonance image of the abdomen shows one marked lesion in clear view."}),
+    "caption": (
+        LIVER,
+        {"caption": "This magnetic resonance image of the abdomen shows one marked lesion in clear view."},
+    ),
     "long_annotation": (
         BRAIN,
         {
@@ -95,14 +96,6 @@ def talk(assistant: str, human: str = "Describe this.", **fields: object) -> Con
     """One exchange without pictures."""
     messages = (Message("user", human), Message("assistant", assistant))
     return Conversation(messages, **{"task": "caption", **fields})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def never() -> Ask:
-    async def ask(request: Request) -> Reply:
-        raise AssertionError("nothing is asked here")
-
-    return ask
 
 
 def texts(conversations: Sequence[Conversation]) -> list[str]:
