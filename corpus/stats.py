@@ -1,21 +1,36 @@
 """What a snapshot was made of, in numbers: flow x organ x modality, summed from its commit entries."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final
 
+from corpus.entries import CommitEntry
 from corpus.snapshot import Snapshot
 from schemas.task import Tally
 
 
 def table(snapshot: Snapshot) -> list["Cell"]:
-    """One cell per flow, organ system (or scope) and modality, sorted; JSON only, no shard is opened."""
+    """The cells of a snapshot; JSON only, no shard is opened."""
+    return cells_of(snapshot.read_entries())
+
+
+def cells_of(entries: Iterable[CommitEntry]) -> list["Cell"]:
+    """One cell per flow, organ system (or scope) and modality, sorted."""
     cells: dict[tuple[str, str, str], Cell] = {}
-    for entry in snapshot.read_entries():
+    for entry in entries:
         for tally in entry.tallies:
             key = (entry.flow, tally.organ, tally.modality)
             cells.setdefault(key, Cell(*key)).add(tally)
     return [cells[key] for key in sorted(cells)]
+
+
+def totals_of(cells: Iterable["Cell"]) -> list["Cell"]:
+    """One cell per flow, over all organs and modalities."""
+    totals: dict[str, Cell] = {}
+    for cell in cells:
+        totals.setdefault(cell.flow, Cell(cell.flow, "all", "all")).add(cell)
+    return list(totals.values())
 
 
 @dataclass(slots=True)
@@ -35,8 +50,8 @@ class Cell:
     completion_tokens: int = 0
     usd: float = 0.0
 
-    def add(self, tally: Tally) -> None:
-        """Add one task's tally of this cell."""
+    def add(self, tally: "Tally | Cell") -> None:
+        """Add one task's tally of this cell, or another cell."""
         self.rejected.update(tally.rejected)
         for name in SUMMED:
             setattr(self, name, getattr(self, name) + getattr(tally, name))

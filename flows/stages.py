@@ -8,9 +8,10 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 
+from corpus.stats import cells_of
 from flows.params import FlowParams
 from flows.plan import make_plan
-from flows.report import markdown_table, rows_of
+from flows.report import markdown_table
 from flows.running import FlowReport, run_flow
 from flows.synthesis import Shop, synthesize
 from schemas.task import Task
@@ -39,6 +40,6 @@ async def run_on_prefect(name: str, params: FlowParams) -> dict[str, Any]:
 
 async def _publish(report: FlowReport, params: FlowParams) -> None:
     plan = make_plan((report.flow,), params)
-    table = markdown_table(rows_of(plan.entries))
+    table = markdown_table(cells_of(plan.entries))
     title = f"# {report.flow}\n\n{report.num_made} of {len(report.tasks)} tasks were made in this run."
     await acreate_markdown_artifact(key=f"{report.flow}-table", markdown=f"{title}\n\n{table}")

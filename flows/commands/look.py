@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from corpus.snapshot import list_snapshots
+from corpus.snapshot import list_snapshots, read_snapshot
+from corpus.stats import table
 from flows.commands.options import Config, Json, SnapshotName, params_of
-from flows.commands.printing import OUT, print_json, print_rows
+from flows.commands.printing import OUT, document_of, print_cells, print_json
 from flows.plan import FlowPlan, make_plan
 from flows.recipe import corpus_root
-from flows.report import as_json, rows_of, totals_of
 from schemas.pipeline import load
 
 SampleId = Annotated[str, typer.Argument(help="A sample's id, such as captioning/pydicom-images/...#0.")]
@@ -61,16 +61,11 @@ def _progress_of(flow: FlowPlan) -> FlowProgress:
 
 def stats(config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False) -> None:
     """The organ system x modality table of a snapshot, flow by flow."""
-    from corpus.entries import read_entries
-    from corpus.snapshot import read_snapshot
-
-    root = corpus_root(load(Path(config)), config)
-    opened, entries = read_snapshot(root, snapshot), read_entries(root)
-    rows = rows_of(entries[fingerprint] for fingerprint in opened.entries)
+    opened = read_snapshot(corpus_root(load(Path(config)), config), snapshot)
     if json:
-        print_json({"snapshot": opened.name, "rows": as_json(rows), "totals": as_json(totals_of(rows))})
+        print_json({"snapshot": opened.name, **document_of(table(opened))})
     else:
-        print_rows(rows)
+        print_cells(table(opened))
 
 
 def show(

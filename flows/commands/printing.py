@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from corpus.stats import Cell, cells_of, totals_of
 from flows.estimate import estimate
 from flows.plan import Plan
 from flows.preview import Preview
-from flows.report import HEADINGS, Row, as_json, cells_of, rows_of, totals_of
+from flows.report import HEADINGS, NUMERIC, as_data, texts_of
 
 OUT: Final = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=132)
 """Standard output; a file or a pipe gets lines wide enough for the tables."""
@@ -52,30 +53,27 @@ def print_plan(plan: Plan, as_json_document: bool) -> None:
 
 def print_table(plan: Plan, snapshot: str, as_json_document: bool) -> None:
     """Organ system x modality, flow by flow, with each flow's total."""
-    rows = rows_of(plan.entries)
+    cells = cells_of(plan.entries)
     if as_json_document:
-        print_json(
-            {
-                "corpus": str(plan.root),
-                "snapshot": snapshot,
-                "rows": as_json(rows),
-                "totals": as_json(totals_of(rows)),
-            }
-        )
-        return
-    print_rows(rows)
+        print_json({"corpus": str(plan.root), "snapshot": snapshot, **document_of(cells)})
+    else:
+        print_cells(cells)
 
 
-def print_rows(rows: Sequence[Row]) -> None:
+def document_of(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Cells and totals as plain data."""
+    return {"rows": as_data(cells), "totals": as_data(totals_of(cells))}
+
+
+def print_cells(cells: Sequence[Cell]) -> None:
     """A table per flow: its cells, then its total."""
-    for total in totals_of(rows):
+    for total in totals_of(cells):
         table = Table(title=f"[bold]{total.flow}", title_justify="left", show_footer=True)
-        for name, foot in zip(HEADINGS, cells_of(total), strict=True):
-            numeric = name in ("in", "generated", "kept", "tokens")
-            table.add_column(name, foot, justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            if row.flow == total.flow:
-                table.add_row(*cells_of(row))
+        for name, foot in zip(HEADINGS, texts_of(total), strict=True):
+            table.add_column(name, foot, justify="right" if name in NUMERIC else "left", overflow="fold")
+        for cell in cells:
+            if cell.flow == total.flow:
+                table.add_row(*texts_of(cell))
         OUT.print(table)
 
 

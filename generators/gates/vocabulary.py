@@ -12,17 +12,17 @@ from schemas.record import Record
 PLAIN: Final = (
     "about", "acquired", "acquisition", "across", "after", "again", "also", "appearance", "appears", "area",
     "available", "begin", "begins", "both", "caption", "center", "central", "clearly", "clip", "contains",
-    "continue", "continues", "contrast", "demonstrates", "depicts", "described", "diameter", "displays", "does", "during", "each",
-    "ends", "entire", "examination", "finding", "findings", "first", "focus", "followed", "found", "frame", "frames",
-    "from", "given", "have", "having", "image", "images", "imaging", "impression", "including", "into", "lasts",
-    "located", "location", "made", "measure", "measured", "measures", "measuring", "medical", "middle",
-    "modality", "more", "obtained", "over", "part", "parts", "performed", "picture", "position", "presence",
-    "present", "presented", "record", "recorded", "region", "report", "reported", "reveal", "reveals", "scan", "second", "seconds",
-    "section", "seen", "series", "several", "shot", "show", "showing", "shown", "shows", "side", "sided",
-    "single", "size", "start", "still", "structure", "structures", "study", "taken", "than", "that", "their",
-    "there", "these", "this", "three", "through", "throughout", "together", "total", "type", "used", "using",
-    "video", "view", "views", "visible", "visualized", "volume", "volumes", "well", "were", "what", "when",
-    "where", "which", "while", "with", "within", "without",
+    "continue", "continues", "contrast", "demonstrates", "depicts", "described", "diameter", "displays", "does",
+    "during", "each", "ends", "entire", "examination", "finding", "findings", "first", "focus", "followed",
+    "found", "frame", "frames", "from", "given", "have", "having", "image", "images", "imaging", "impression",
+    "including", "into", "lasts", "located", "location", "made", "measure", "measured", "measures", "measuring",
+    "medical", "middle", "modality", "more", "obtained", "over", "part", "parts", "performed", "picture",
+    "position", "presence", "present", "presented", "record", "recorded", "region", "report", "reported",
+    "reveal", "reveals", "scan", "second", "seconds", "section", "seen", "series", "several", "shot", "show",
+    "showing", "shown", "shows", "side", "sided", "single", "size", "start", "still", "structure", "structures",
+    "study", "taken", "than", "that", "their", "there", "these", "this", "three", "through", "throughout",
+    "together", "total", "type", "used", "using", "video", "view", "views", "visible", "visualized", "volume",
+    "volumes", "well", "were", "what", "when", "where", "which", "while", "with", "within", "without",
 )  # fmt: skip
 """Words that say how something is shown and nothing about what."""
 
