@@ -1,42 +1,22 @@
 """Shape `dicom-cine`: one multi-frame DICOM file, one video, one record."""
 
-from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from schemas.record import Facts, Media, Record, Reject, SourceShard
+from schemas.record import Facts, Media, Record
 from sources.base import Refusal
-from sources.entry import Entry, Item, Shape
+from sources.entry import Item, Shape
 from sources.files import origin, sha256
-from sources.shapes.items import facts_metadata, hints_of, read_items
+from sources.shapes.adapter import FileByFile, record_of
+from sources.shapes.items import facts_metadata, hints_of
 
 
-class DicomCine:
+class DicomCine(FileByFile):
     """Cines as at most `max_frames` evenly spaced frames with the times that the header states."""
 
     shape: ClassVar[Shape] = "dicom-cine"
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-
-    @property
-    def id(self) -> str:
-        """The catalogue id."""
-        return self._entry.id
-
-    @property
-    def revision(self) -> str:
-        """Pinned packages and the entry's hash."""
-        return self._entry.revision
-
-    def shards(self) -> Sequence[SourceShard]:
-        """One shard: the entry's items in order."""
-        return (SourceShard("items", self._entry.records),)
-
-    def records(self, shard: SourceShard, start: int = 0, stop: int | None = None) -> Iterator[Record | Reject]:
-        """Records of the items in the range; only their files are opened, only the kept frames decoded."""
-        return read_items(self._entry, start, stop, self._read)
-
-    def _read(self, item: Item, data: bytes) -> Record:
+    def read(self, item: Item, data: bytes) -> Record:
+        """The record of one file."""
         from sources import privacy
         from sources.render import dicom
 
@@ -44,17 +24,13 @@ class DicomCine:
         privacy.check_burned_in(ds, item.reviewed)
         media, seconds = self._media(ds, item, data)
         header = {**privacy.metadata(ds), "duration": f"{seconds:.3g} s"}
-        return Record(
+        return record_of(
+            self._entry,
             id=item.id,
-            source=self.id,
-            source_revision=self.revision,
             group_id=item.group or privacy.group_of(ds),
-            terms=self._entry.terms,
             media=(media,),
             facts=Facts(caption=item.caption, labels=item.labels, metadata=facts_metadata(header, item)),
             hints=hints_of(ds, self._entry, item, header),
-            language=self._entry.language,
-            domain=self._entry.domain,
         )
 
     def _media(self, ds: object, item: Item, data: bytes) -> tuple[Media, float]:

@@ -1,12 +1,12 @@
 """Shape `dicom-sr`: one DICOM structured report, one text record."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
-from schemas.record import Facts, Hints, Record, Reject, SourceShard
+from schemas.record import Facts, Hints, Record
 from sources.base import Refusal
-from sources.entry import Entry, Item, Shape
-from sources.shapes.items import facts_metadata, read_items
+from sources.entry import Item, Shape
+from sources.shapes.adapter import FileByFile, record_of
+from sources.shapes.items import facts_metadata
 
 Dataset = Any
 
@@ -20,33 +20,13 @@ PLACEHOLDERS: Final = ("enter text",)
 """What templates write where a report would say something."""
 
 
-class DicomSr:
+class DicomSr(FileByFile):
     """Structured reports flattened to headed text (PS3.3 C.17.3), identities left out."""
 
     shape: ClassVar[Shape] = "dicom-sr"
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-
-    @property
-    def id(self) -> str:
-        """The catalogue id."""
-        return self._entry.id
-
-    @property
-    def revision(self) -> str:
-        """Pinned packages and the entry's hash."""
-        return self._entry.revision
-
-    def shards(self) -> Sequence[SourceShard]:
-        """One shard: the entry's items in order."""
-        return (SourceShard("items", self._entry.records),)
-
-    def records(self, shard: SourceShard, start: int = 0, stop: int | None = None) -> Iterator[Record | Reject]:
-        """Records of the items in the range; only their files are opened."""
-        return read_items(self._entry, start, stop, self._read)
-
-    def _read(self, item: Item, data: bytes) -> Record:
+    def read(self, item: Item, data: bytes) -> Record:
+        """The record of one file."""
         from sources import privacy
         from sources.render import dicom
 
@@ -57,12 +37,11 @@ class DicomSr:
         privacy.check_text(report)
         header = privacy.metadata(ds)
         tags = self._entry.tags
-        return Record(
+        return record_of(
+            self._entry,
             id=item.id,
-            source=self.id,
-            source_revision=self.revision,
             group_id=item.group or privacy.group_of(ds),
-            terms=self._entry.terms,
+            media=(),
             facts=Facts(
                 caption=item.caption,
                 report=report,
@@ -76,8 +55,6 @@ class DicomSr:
                 scope=item.tags.scope or tags.scope,
                 text=report,
             ),
-            language=self._entry.language,
-            domain=self._entry.domain,
         )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Final, Literal
 from schemas.errors import SourceError
 from schemas.record import Facts, Hints, Question, Record, Reject, SourceShard
 from schemas.taxonomy import OrganSystem
-from sources.entry import Entry, Shape
+from sources.entry import Shape
 from sources.files import check_packages
+from sources.shapes.adapter import Adapter, record_of
 
 Kind = Literal["category", "chapter"]
 Ranges = tuple[tuple[str, str, OrganSystem], ...]
@@ -40,27 +41,11 @@ class Planned:
     organ_system: OrganSystem
 
 
-class Icd10Cm:
+class Icd10Cm(Adapter):
     """Which category, which chapter: the terminology itself gives the answer and its neighbours the options."""
 
     shape: ClassVar[Shape] = "icd10cm"
-
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-
-    @property
-    def id(self) -> str:
-        """The catalogue id."""
-        return self._entry.id
-
-    @property
-    def revision(self) -> str:
-        """Pinned packages and the entry's hash."""
-        return self._entry.revision
-
-    def shards(self) -> Sequence[SourceShard]:
-        """One shard: every question, in a fixed order."""
-        return (SourceShard("questions", self._entry.records),)
+    unit: ClassVar[str] = "questions"
 
     def records(self, shard: SourceShard, start: int = 0, stop: int | None = None) -> Iterator[Record | Reject]:
         """Records of the questions in the range; the terminology itself is loaded once per process (2.5 s)."""
@@ -85,16 +70,13 @@ class Icd10Cm:
         else:
             question = _chapter(planned, ranges, num_options)
         metadata = {"terminology": "ICD-10-CM", "asked for": planned.kind, "code": planned.code}
-        return Record(
+        return record_of(
+            self._entry,
             id=f"{planned.code}-{planned.kind}",
-            source=self.id,
-            source_revision=self.revision,
             group_id=planned.category,
-            terms=self._entry.terms,
+            media=(),
             facts=Facts(question=question, metadata=metadata),
             hints=Hints(organ_system=planned.organ_system, text=f"{question.stem} {question.gold}"),
-            language=self._entry.language,
-            domain=self._entry.domain,
         )
 
 

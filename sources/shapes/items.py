@@ -1,26 +1,11 @@
 """What the file-by-file shapes share: reading items one by one, hints and facts from headers."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from schemas.record import Hints, Record, Reject
-from sources.base import Refusal, reject
+from schemas.record import Hints
 from sources.entry import Entry, Item
-from sources.files import check_packages, locate
 
 Dataset = Any
-
-
-def read_items(
-    entry: Entry, start: int, stop: int | None, read: Callable[[Item, bytes], Record]
-) -> Iterator[Record | Reject]:
-    """Records of the entry's items `start` to `stop`, one file at a time, a Reject for each unusable one."""
-    check_packages(entry)
-    for item in entry.items[start:stop]:
-        try:
-            yield read(item, locate(entry, item.file).read_bytes())
-        except Refusal as refusal:
-            yield reject(item.id, refusal)
 
 
 def hints_of(ds: Dataset, entry: Entry, item: Item, metadata: dict[str, str]) -> Hints:

@@ -1,7 +1,7 @@
 """Shape `jsonl`: JSON lines, with pictures or videos in files beside them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,34 +9,19 @@ from typing import Any, ClassVar
 from schemas.errors import SourceError
 from schemas.record import Facts, Media, Record, Reject, SourceShard
 from sources.base import Refusal, reject
-from sources.entry import Columns, Entry, Shape
+from sources.entry import Columns, Shape
 from sources.files import locate, locate_optional, origin, sha256
 from sources.shapes import rows
+from sources.shapes.adapter import Adapter
 
 Row = Mapping[str, Any]
 
 
-class Jsonl:
+class Jsonl(Adapter):
     """One line, one record; the entry's `[columns]` say which key is what."""
 
     shape: ClassVar[Shape] = "jsonl"
-
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-
-    @property
-    def id(self) -> str:
-        """The catalogue id."""
-        return self._entry.id
-
-    @property
-    def revision(self) -> str:
-        """The entry's pin and hash."""
-        return self._entry.revision
-
-    def shards(self) -> Sequence[SourceShard]:
-        """One shard: the file's lines in order."""
-        return (SourceShard("lines", self._entry.records),)
+    unit: ClassVar[str] = "lines"
 
     def records(self, shard: SourceShard, start: int = 0, stop: int | None = None) -> Iterator[Record | Reject]:
         """Records of the lines in the range; the file is indexed once, other lines are not parsed."""

@@ -1,7 +1,7 @@
 """Shape `nifti-labels`: one volume with an anatomical label map, one record per view of its regions."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +11,7 @@ from schemas.record import Facts, Hints, Media, Record, Reject, SourceShard
 from sources.base import Refusal, reject
 from sources.entry import Entry, Shape, View, Volume
 from sources.files import check_packages, locate, origin, sha256
+from sources.shapes.adapter import Adapter, record_of
 
 if TYPE_CHECKING:
     from sources.render import volume as volumes
@@ -29,27 +30,11 @@ class Atlas:
     sha256: str
 
 
-class NiftiLabels:
+class NiftiLabels(Adapter):
     """Key slices through named regions: what the label map says is visible is what the facts say."""
 
     shape: ClassVar[Shape] = "nifti-labels"
-
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-
-    @property
-    def id(self) -> str:
-        """The catalogue id."""
-        return self._entry.id
-
-    @property
-    def revision(self) -> str:
-        """Pinned packages and the entry's hash."""
-        return self._entry.revision
-
-    def shards(self) -> Sequence[SourceShard]:
-        """One shard: the entry's views in order."""
-        return (SourceShard("views", self._entry.records),)
+    unit: ClassVar[str] = "views"
 
     def records(self, shard: SourceShard, start: int = 0, stop: int | None = None) -> Iterator[Record | Reject]:
         """Records of the views in the range. The volume is read once per call."""
@@ -67,12 +52,10 @@ class NiftiLabels:
         media, visible = _render(self._entry, atlas, spec, view)
         names = [atlas.names[label] for label in visible]
         volumes_ml = {atlas.names[label]: f"{atlas.millilitres[label]:.1f} mL" for label in visible}
-        return Record(
+        return record_of(
+            self._entry,
             id=view.id,
-            source=self.id,
-            source_revision=self.revision,
             group_id=self.id,
-            terms=self._entry.terms,
             media=(media,),
             facts=Facts(
                 caption=view.title,
@@ -85,8 +68,6 @@ class NiftiLabels:
                 scope=self._entry.tags.scope,
                 text=". ".join((view.title, *names)),
             ),
-            language=self._entry.language,
-            domain=self._entry.domain,
         )
 
 
