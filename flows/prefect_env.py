@@ -22,3 +22,19 @@ def prepare() -> None:
     """Set what the user has not set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def find_server() -> None:
+    """Prepare, and make sure that there is a server: the one that Prefect's settings name, or one of this run's.
+
+    Prefect would start one by itself, but a killed run leaves that one behind for ever.
+    """
+    prepare()
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url is None:
+        from flows.own_server import start_own_server
+
+        os.environ["PREFECT_API_URL"] = start_own_server()
+        refresh_global_settings_context()

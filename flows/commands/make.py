@@ -21,7 +21,7 @@ from flows.commands.options import (
     chosen_flows,
     params_of,
 )
-from flows.commands.printing import print_plan, print_previews, print_table, print_where
+from flows.commands.printing import OUT, print_plan, print_table, print_where
 from flows.params import FlowParams
 from flows.plan import Plan, make_plan
 from schemas.pipeline import load
@@ -81,7 +81,7 @@ async def _orchestrated(names: tuple[str, ...], params: FlowParams) -> None:
     """Every flow as a Prefect flow run, on the server of PREFECT_API_URL or on one of its own."""
     from flows import prefect_env
 
-    prefect_env.prepare()
+    prefect_env.find_server()
     for name in names:
         function = name.replace("-", "_")
         await getattr(importlib.import_module(f"flows.{function}"), function)(params)
@@ -129,10 +129,11 @@ def preview(
     """
     from flows.preview import preview_flow
     from flows.preview_page import write_page
+    from flows.preview_text import print_previews
 
     params = params_of(config, None, source, None, teacher)
     plan, previews = asyncio.run(preview_flow(flow, params, num, prompt))
-    print_previews(previews)
+    print_previews(OUT, previews)
     page = html or plan.root.parent / f"preview-{flow}.html"
     write_page(page, flow, previews)
     typer.echo(f"\nThe same as a page: {page}")

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from corpus.stats import Cell, cells_of, totals_of
-from flows.estimate import estimate
 from flows.plan import Plan
-from flows.preview import Preview
 from flows.report import HEADINGS, NUMERIC, as_data, texts_of
 
 OUT: Final = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=132)
@@ -28,6 +25,8 @@ def print_json(value: Any) -> None:
 
 def print_plan(plan: Plan, as_json_document: bool) -> None:
     """What a run would do, flow by flow."""
+    from flows.estimate import estimate  # pulls in pyarrow, which a run with nothing to do never needs
+
     sizes = [estimate(plan, flow) for flow in plan.flows]
     if as_json_document:
         print_json([size.as_dict() for size in sizes])
@@ -90,19 +89,3 @@ def _ids(plan: Plan, flow: str) -> list[str]:
     import corpus
 
     return [row["id"] for row in itertools.islice(iter(corpus.open(plan.root, demo=True).filter(flow=flow)), 1)]
-
-
-def print_previews(previews: Sequence[Preview]) -> None:
-    """Record, prompt, reply and verdicts of each previewed record."""
-    for number, preview in enumerate(previews, 1):
-        name = f"{preview.record.source} / {preview.record.id}" if preview.record else "unreadable record"
-        OUT.rule(f"{number}. {escape(name)}", align="left")
-        for request, reply in preview.asked:
-            for turn in request.turns:
-                OUT.print(f"[bold]{turn.role}[/] ({request.role}): {escape(turn.text)}", highlight=False)
-            kept = ", kept" if reply.replayed else ""
-            OUT.print(f"[bold]reply[/] ({reply.teacher}{kept}): {escape(reply.text)}", highlight=False)
-        for sample in preview.outcome.samples:
-            OUT.print(f"[green]kept[/] {escape(sample.id)}: passed {len(sample.verdicts)} checks")
-        for reject in preview.outcome.rejects:
-            OUT.print(f"[red]rejected[/] {escape(reject.reason)}: {escape(reject.detail)}")
