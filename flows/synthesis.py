@@ -89,6 +89,7 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
                 (spool if batch_gates else writer).add(sample)
             tallies.add(outcome.tally)
             shop.watcher.record(task.flow, outcome.tally)
+        shop.teachers.vouch()
         settle(spool, batch_gates, writer, tallies)
         return writer.commit(list(tallies.cells.values()), _made(began))
 

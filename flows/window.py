@@ -32,6 +32,12 @@ class Teachers:
         """The teacher's ceiling; 1 where nobody is asked."""
         return self.teacher.config.max_in_flight if self.teacher else 1
 
+    def vouch(self) -> None:
+        """TeacherError when one of them has given no usable answer in this run."""
+        for one in (self.teacher, self.judge):
+            if one is not None:
+                one.vouch()
+
     def asks(self, record: Record, replies: ReplyLog, usage: Usage) -> tuple[Ask, Ask | None]:
         """`ask` of the teacher and of the judge for one record, under that record's terms."""
         terms, source = record.terms, record.source

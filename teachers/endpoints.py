@@ -42,6 +42,10 @@ class Endpoints:
 
         return await self._limits.call(once)
 
+    def vouch(self) -> None:
+        """TeacherError when no answer so far was usable."""
+        self._limits.vouch()
+
     async def close(self) -> None:
         """Close every connection and stop the embedded server."""
         for client in self._clients:

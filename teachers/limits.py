@@ -40,6 +40,7 @@ class Breaker:
         self._message: str | None = None
         self._was_good = False
         self._num_bad = 0
+        self._last = ""
 
     def check(self) -> None:
         """TeacherError when the endpoint was given up."""
@@ -53,11 +54,20 @@ class Breaker:
     def bad(self, error: GenerationError) -> None:
         """Note a nonsense answer or a request that failed for good; TeacherError when they are too many."""
         self._num_bad += 1
+        self._last = str(error)
         if self._num_bad >= (NUM_BAD_IN_A_ROW if self._was_good else NUM_BAD_AT_START):
-            self.trip(
-                f"{self.where}: {self._num_bad} answers in a row are unusable, the last: {error}; check that "
-                "base_url leads to an OpenAI-compatible server that serves this model"
-            )
+            self._give_up_on_answers()
+
+    def vouch(self) -> None:
+        """TeacherError when there were answers and not one was good: what they led to is not to be kept."""
+        if self._num_bad and not self._was_good:
+            self._give_up_on_answers()
+
+    def _give_up_on_answers(self) -> NoReturn:
+        self.trip(
+            f"{self.where}: {self._num_bad} answers in a row are unusable, the last: {self._last}; check that "
+            "base_url leads to an OpenAI-compatible server that serves this model"
+        )
 
     def give_up(self, error: TransientError, num_tries: int) -> NoReturn:
         """End a request whose last try failed: the request alone when the endpoint works for others.
@@ -90,6 +100,10 @@ class Limits:
         self._breaker = Breaker(where)
         self._places = asyncio.Semaphore(max_in_flight)
         self._num_tries = max_retries + 1
+
+    def vouch(self) -> None:
+        """TeacherError when no answer so far was usable."""
+        self._breaker.vouch()
 
     async def call(self, ask_once: Callable[[int], Awaitable[Answer]]) -> Answer:
         """The answer of `ask_once(n)`, n = 0 first and one more at each retry.

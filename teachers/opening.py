@@ -99,6 +99,11 @@ class OpenTeacher:
         self._endpoints = endpoints
         self._budget = budget
 
+    def vouch(self) -> None:
+        """TeacherError when it has answered, and never usably: rejects of such a run must not be committed."""
+        if self._endpoints is not None:
+            self._endpoints.vouch()
+
     def ask_of(self, *, source: str, terms: SourceTerms, replies: ReplyLog, usage: Usage) -> Ask:
         """The `ask` for records of one source: policy, replay, the wire, the log, then usage."""
         stream = _Stream(self, source, terms, replies, usage)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import corpus
 from tests.support.pipelines import calabash, write_pipeline
+from tests.support.serving import serve
 
 NOBODY = "http://127.0.0.1:9/v1"
 
@@ -137,3 +139,39 @@ def test_help_names_every_command() -> None:
     shown = calabash("--help", check=True).stdout
     for command in ("run", "plan", "preview", "status", "stats", "show", "reproduce", "verify", "config"):
         assert command in shown
+
+
+@pytest.mark.parametrize("option", ["--html", "--mute=role"])
+def test_a_teacher_that_answers_nonsense_makes_no_row(tmp_path: Path, option: str) -> None:
+    with serve(tmp_path / "endpoint.log", option) as url:
+        write_pipeline(tmp_path, url)
+        _assert_says(tmp_path, 4, ["endpoint", "answer"], "run", "captioning", "--no-server")
+
+
+def test_a_key_reaches_the_teacher_and_nothing_else(tmp_path: Path) -> None:
+    key = "sk-very-secret-0123456789"
+    with serve(tmp_path / "endpoint.log", f"--key={key}") as url:
+        path = write_pipeline(tmp_path, url, samples=2)
+        path.write_text(
+            path.read_text().replace("[teachers.endpoint]", '[teachers.endpoint]\napi_key_env = "A_TEACHERS_KEY"')
+        )
+        good = calabash("run", "captioning", "--no-server", "-c", str(path), A_TEACHERS_KEY=key, check=True)
+        bad = calabash("run", "synthetic-qa", "--no-server", "-c", str(path), A_TEACHERS_KEY="sk-very-wrong-9876543210")
+    assert bad.returncode == 4
+    assert "Traceback" not in bad.stderr
+    written = b"".join(file.read_bytes() for file in (tmp_path / "corpus").rglob("*") if file.is_file())
+    for secret in (key, "sk-very-wrong-9876543210"):
+        assert secret not in good.stdout + good.stderr + bad.stdout + bad.stderr
+        assert secret.encode() not in written
+    assert written
+
+
+def test_another_teacher_is_one_option_away(tmp_path: Path) -> None:
+    with serve(tmp_path / "endpoint.log") as url:
+        other = (
+            f'\n[teachers.other]\nbase_url = "{url}"\nmodel = "other-model"\nlocality = "loopback"\nlicense = "MIT"\n'
+        )
+        path = write_pipeline(tmp_path, NOBODY, samples=2, more=other)
+        calabash("run", "captioning", "--no-server", "--teacher", "other", "-c", str(path), check=True)
+    rows = list(corpus.open(tmp_path / "corpus"))
+    assert {ask["model"] for row in rows for ask in row["asks"]} == {"other-model"}
