@@ -7,7 +7,7 @@ from pathlib import Path
 from corpus.entries import CommitEntry, read_entries
 from corpus.selection import done
 from flows.params import FlowParams
-from flows.recipe import corpus_root, recipe_of, selection, settle
+from flows.recipe import corpus_root, recipe_of, selection, with_wishes
 from schemas.errors import ConfigError
 from schemas.pipeline import Flow, Pipeline, load, unknown
 from schemas.task import Task
@@ -82,7 +82,7 @@ def _plan_flow(
     catalogue: Mapping[str, Entry],
     entries: Mapping[str, CommitEntry],
 ) -> FlowPlan:
-    table = settle(pipeline, name, params)
+    table = with_wishes(pipeline, name, params)
     for source in table.sources:
         if source not in catalogue:
             raise ConfigError(f"{params.config}: [flows.{name}]: {unknown('source', source, catalogue)}")

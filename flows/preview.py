@@ -11,13 +11,14 @@ from flows.params import FlowParams
 from flows.plan import FlowPlan, Plan, make_plan
 from flows.running import open_teachers
 from flows.synthesis import bench_of
+from flows.window import positioned
 from schemas.ask import Reply, Request
 from schemas.errors import ConfigError
-from schemas.record import Record, Reject, SourceShard, Tags
+from schemas.record import Record, Reject, Tags
 from schemas.task import Task
 from sources.catalogue import open_source
 from sources.tagging.cascade import tag
-from teachers.replay import ReplyLog
+from teachers.blocks import Replies
 from teachers.usage import Usage
 
 
@@ -38,7 +39,7 @@ async def preview_flow(name: str, params: FlowParams, num: int, prompt: Path | N
     previews: list[Preview] = []
     async with AsyncExitStack() as stack:
         teachers = await open_teachers(plan, flow, stack)
-        for task, item in _in_turn(plan, flow, num):
+        for task, position, item in _in_turn(plan, flow, num):
             bench = bench_of(_with_prompt(task, prompt))
             if isinstance(item, Reject):
                 outcome = Outcome()
@@ -46,8 +47,8 @@ async def preview_flow(name: str, params: FlowParams, num: int, prompt: Path | N
                 previews.append(Preview(None, None, (), outcome))
                 continue
             asked: list[tuple[Request, Reply]] = []
-            with ReplyLog(plan.root, task.source, task.shard) as replies:
-                ask, judge = teachers.asks(item, replies, Usage())
+            with Replies(plan.root, task.source, task.shard) as replies:
+                ask, judge = teachers.asks(item, replies.of(position), Usage())
 
                 async def watched(request: Request, ask: Any = ask, asked: Any = asked) -> Reply:
                     reply = await ask(request)
@@ -60,29 +61,21 @@ async def preview_flow(name: str, params: FlowParams, num: int, prompt: Path | N
     return plan, previews
 
 
-def _in_turn(plan: Plan, flow: FlowPlan, num: int) -> Iterator[tuple[Task, Record | Reject]]:
-    """Up to `num` records, one of each source in turn."""
+def _in_turn(plan: Plan, flow: FlowPlan, num: int) -> Iterator[tuple[Task, int, Record | Reject]]:
+    """Up to `num` records with their tasks and positions, one of each source's first task in turn."""
     first = {task.source: task for task in reversed(flow.tasks)}
     readers = {
-        task.source: (
-            task,
-            open_source(task.source, plan.catalogue).records(
-                SourceShard(task.shard, task.num_records), task.start, task.stop
-            ),
-        )
-        for task in (first[source] for source in dict.fromkeys(task.source for task in flow.tasks))
+        source: positioned(open_source(source, plan.catalogue), first[source])
+        for source in dict.fromkeys(task.source for task in flow.tasks)
     }
     while readers and num > 0:
-        for source in list(readers):
-            task, records = readers[source]
-            item = next(records, None)
-            if item is None:
+        for source in list(readers)[:num]:
+            read = next(readers[source], None)
+            if read is None:
                 del readers[source]
-                continue
-            yield task, item
-            num -= 1
-            if num == 0:
-                return
+            else:
+                yield first[source], *read
+                num -= 1
 
 
 def _with_prompt(task: Task, prompt: Path | None) -> Task:

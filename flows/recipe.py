@@ -23,7 +23,7 @@ RECIPE_VERSION = 1
 """Raised when the meaning of a recipe's keys changes."""
 
 
-def settle(pipeline: Pipeline, name: str, params: FlowParams) -> Flow:
+def with_wishes(pipeline: Pipeline, name: str, params: FlowParams) -> Flow:
     """The flow's table with the parameters' wishes applied; ConfigError for a name that is unknown."""
     flow = pipeline.flow(name)
     changes: dict[str, Any] = {}

@@ -28,4 +28,5 @@ def markdown_table(cells: Sequence[Cell]) -> str:
 
 def as_data(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """The cells as plain data."""
-    return [asdict(cell) for cell in cells]
+    # Python 3.11's asdict makes a Counter of pairs out of a Counter
+    return [{**asdict(cell), "rejected": dict(cell.rejected)} for cell in cells]

@@ -10,16 +10,16 @@ from flows.judging import make_samples
 from flows.plan import Plan
 from flows.recipe import code_of
 from flows.synthesis import bench_of
-from flows.window import Teachers
+from flows.window import Teachers, positioned
 from schemas.arrow import SAMPLE_SCHEMA
 from schemas.errors import CorpusError
-from schemas.record import Record, SourceShard
+from schemas.record import Record
 from schemas.sample import Sample
 from schemas.task import Task
 from sources.catalogue import open_source
 from sources.tagging.cascade import tag
+from teachers.blocks import Replies
 from teachers.opening import OpenTeacher, kept_teacher
-from teachers.replay import ReplyLog
 from teachers.usage import Usage
 
 
@@ -37,11 +37,12 @@ async def reproduce(plan: Plan, entry: CommitEntry, row: dict[str, Any]) -> Comp
     """Make the row again with no teacher at all; CorpusError when its record or a reply is gone."""
     task = Task(entry.flow, entry.source, entry.shard, entry.start, entry.stop, entry.recipe)
     bench = bench_of(task)
-    record = _record(plan, task, row["record_id"])
+    position, record = _record(plan, task, row["record_id"])
     usage = Usage()
     teachers = Teachers(_replayed(entry.recipe["teacher"]), _replayed(entry.recipe["judge"]))
-    with ReplyLog(plan.root, task.source, task.shard) as replies:
-        outcome = await make_samples(bench, record, tag(record), *teachers.asks(record, replies, usage))
+    with Replies(plan.root, task.source, task.shard) as replies:
+        asks = teachers.asks(record, replies.of(position), usage)
+        outcome = await make_samples(bench, record, tag(record), *asks)
     made = next((sample for sample in outcome.samples if sample.id == row["id"]), None)
     if made is None:
         reasons = ", ".join(reject.reason for reject in outcome.rejects) or "the generator made fewer rows"
@@ -50,11 +51,10 @@ async def reproduce(plan: Plan, entry: CommitEntry, row: dict[str, Any]) -> Comp
     return Comparison(not differing, differing, usage.num_replayed, _same_code(plan, entry))
 
 
-def _record(plan: Plan, task: Task, record_id: str) -> Record:
-    source = open_source(task.source, plan.catalogue)
-    for item in source.records(SourceShard(task.shard, task.num_records), task.start, task.stop):
+def _record(plan: Plan, task: Task, record_id: str) -> tuple[int, Record]:
+    for position, item in positioned(open_source(task.source, plan.catalogue), task):
         if isinstance(item, Record) and item.id == record_id:
-            return item
+            return position, item
     raise CorpusError(f"record {record_id!r} is no longer in source {task.source!r} [{task.start}:{task.stop}]")
 
 

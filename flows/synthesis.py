@@ -23,7 +23,7 @@ from schemas.sample import Sample
 from schemas.task import Tally, Task
 from sources.catalogue import open_source
 from sources.entry import Entry
-from teachers.replay import ReplyLog
+from teachers.blocks import Replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
     batch_gates = batch_gates_of(task.recipe["generator"], Bounds.model_validate(task.recipe["gates"]))
     source = open_source(task.source, shop.catalogue)
     with ExitStack() as stack:
-        replies = stack.enter_context(ReplyLog(shop.root, task.source, task.shard))
+        replies = stack.enter_context(Replies(shop.root, task.source, task.shard))
         writer = stack.enter_context(TaskWriter(shop.root, task))
         spool = stack.enter_context(Spool())
         async for outcome in outcomes(task, bench, source, shop.teachers, replies):

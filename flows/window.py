@@ -12,6 +12,7 @@ from schemas.record import Record, Reject, SourceShard, Tags
 from schemas.task import Tally, Task
 from sources.base import Source
 from sources.tagging.cascade import tag
+from teachers.blocks import Replies
 from teachers.opening import OpenTeacher
 from teachers.replay import ReplyLog
 from teachers.usage import Usage
@@ -54,7 +55,7 @@ async def _nobody(request: Request) -> Reply:
 
 
 async def outcomes(
-    task: Task, bench: Bench, source: Source, teachers: Teachers, replies: ReplyLog
+    task: Task, bench: Bench, source: Source, teachers: Teachers, replies: Replies
 ) -> AsyncIterator[Outcome]:
     """What became of every record of the task, in record order.
 
@@ -63,11 +64,11 @@ async def outcomes(
     """
     window: deque[asyncio.Task[Outcome]] = deque()
     try:
-        async for item in _read(source, task):
+        async for position, item in _read(source, task):
             if isinstance(item, Reject):
                 window.append(asyncio.create_task(_unreadable(item)))
             elif _wanted(tags := tag(item), task):
-                window.append(asyncio.create_task(_one(task, bench, item, tags, teachers, replies)))
+                window.append(asyncio.create_task(_one(task, bench, item, tags, teachers, replies.of(position))))
             while len(window) >= RECORDS_PER_SLOT * teachers.max_in_flight:
                 yield await window.popleft()
         while window:
@@ -78,14 +79,20 @@ async def outcomes(
         await asyncio.gather(*window, return_exceptions=True)
 
 
-async def _read(source: Source, task: Task) -> AsyncIterator[Record | Reject]:
-    """The task's range of records, read in a thread: decoding must not hold up replies."""
-    records = source.records(SourceShard(task.shard, task.num_records), task.start, task.stop)
+async def _read(source: Source, task: Task) -> AsyncIterator[tuple[int, Record | Reject]]:
+    """The task's records with their positions, read in a thread: decoding must not hold up replies."""
+    records = positioned(source, task)
     while (item := await asyncio.to_thread(_next, records)) is not None:
         yield item
 
 
-def _next(records: Iterator[Record | Reject]) -> Record | Reject | None:
+def positioned(source: Source, task: Task) -> Iterator[tuple[int, Record | Reject]]:
+    """The task's records, each with its position in the source's shard."""
+    shard = SourceShard(task.shard, task.num_records)
+    return enumerate(source.records(shard, task.start, task.stop), task.start)
+
+
+def _next(records: Iterator[tuple[int, Record | Reject]]) -> tuple[int, Record | Reject] | None:
     return next(records, None)
 
 

@@ -12,6 +12,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
 )
+os.environ.pop("PREFECT_API_URL", None)  # nobody's own Prefect server sees a test's runs
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import corpus
-from tests.support.pipelines import calabash, write_pipeline
+from tests.support.pipelines import calabash, said, write_pipeline
 from tests.support.serving import serve
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -127,10 +127,10 @@ def test_a_corpus_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None
 
 def test_plan_and_dry_run_call_no_teacher_and_write_nothing(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, NOBODY)
-    planned = json.loads(calabash("plan", "--json", "-c", str(path), check=True).stdout)
+    planned = json.loads(said("plan", "--json", "-c", str(path)))
     assert planned[0]["flow"] == "captioning"
     assert all(flow["num_records"] > 0 and flow["num_requests"] > 0 for flow in planned)
-    dry = json.loads(calabash("run", "--all", "--dry-run", "--json", "-c", str(path), check=True).stdout)
+    dry = json.loads(said("run", "--all", "--dry-run", "--json", "-c", str(path)))
     assert dry == planned
     assert not (tmp_path / "corpus").exists()
 

@@ -1,7 +1,6 @@
 """Five flows end to end through the command line, against a deterministic endpoint."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,22 +9,19 @@ import pytest
 import corpus
 from corpus.audit import verify
 from schemas.arrow import SAMPLE_SCHEMA
-from tests.support.pipelines import FLOWS, ROOT, calabash, write_pipeline
+from tests.support.pipelines import FLOWS, ROOT, calabash, said, write_pipeline
 from tests.support.serving import serve
+from tests.support.sites import Site
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture
+def made(undisturbed: Site) -> Path:
     """A folder with a pipeline.toml whose five flows have run."""
-    folder = tmp_path_factory.mktemp("made")
-    with serve(folder / "endpoint.log") as url:
-        path = write_pipeline(folder, url)
-        calabash("run", "--all", "--no-server", "-c", str(path), check=True)
-        yield folder
+    return undisturbed.folder
 
 
 def _said(folder: Path, *arguments: str) -> str:
-    return calabash(*arguments, "-c", str(folder / "pipeline.toml"), check=True).stdout
+    return said(*arguments, "-c", str(folder / "pipeline.toml"))
 
 
 def _ids(folder: Path) -> list[str]:
@@ -66,18 +62,6 @@ def test_a_limited_run_after_a_whole_one_finds_nothing_to_do(made: Path) -> None
 
 def test_a_tag_filter_after_a_whole_run_finds_nothing_to_do(made: Path) -> None:
     assert _said(made, "run", "captioning", "--tag", "CT").startswith("Nothing to do")
-
-
-def test_identical_replies_make_identical_shards(made: Path, tmp_path: Path) -> None:
-    with serve(tmp_path / "endpoint.log") as url:
-        path = write_pipeline(tmp_path, url)
-        calabash("run", "--all", "--no-server", "-c", str(path), check=True)
-    ours, theirs = (
-        {file.relative_to(folder): file.read_bytes() for file in sorted(folder.glob("data/**/*.arrow"))}
-        for folder in (made / "corpus", tmp_path / "corpus")
-    )
-    assert ours == theirs
-    assert ours
 
 
 def test_every_row_can_be_reproduced_from_kept_replies(made: Path) -> None:

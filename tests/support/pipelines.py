@@ -1,9 +1,12 @@
 """A whole pipeline for tests: five flows over the embedded sources, taught by the test endpoint."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,6 +64,15 @@ def calabash(*arguments: str, check: bool = False, **variables: str) -> subproce
     )
     assert not check or done.returncode == 0, done.stderr + done.stdout
     return done
+
+
+def said(*arguments: str) -> str:
+    """What the command line prints, run in this process: for commands whose imports would take longer than they do."""
+    from flows.cli import app
+
+    with mock.patch.dict(os.environ, environment()), contextlib.redirect_stdout(io.StringIO()) as printed:
+        app(arguments, standalone_mode=False)
+    return printed.getvalue()
 
 
 def start(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:

@@ -51,11 +51,11 @@ class PrefectServer:
         return [run for run in runs if run["parameters"]["params"]["config"] == config]
 
     def ended_task_runs(self, flow_run: dict[str, Any], num: int, seconds: float = 30.0) -> list[dict[str, Any]]:
-        """The task runs of a flow run, once `num` have ended; the server writes them down in batches."""
+        """The task runs of a flow run, at least `num`, once all have ended; the server writes them in batches."""
         until = time.monotonic() + seconds
         while True:
             tasks = self.post("task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
-            if len(tasks) == num and not {task["state_type"] for task in tasks} & {"PENDING", "RUNNING"}:
+            if len(tasks) >= num and not {task["state_type"] for task in tasks} & {"PENDING", "RUNNING"}:
                 return tasks
             assert time.monotonic() < until, [(task["name"], task["state_type"]) for task in tasks]
             time.sleep(0.3)
