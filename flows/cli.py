@@ -32,6 +32,9 @@ app.command()(look.reproduce)
 app.command()(look.verify)
 config_app.command("check")(config_check.check)
 
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+
 
 def main() -> None:
     """Run the command line; every expected error ends in one message and its own exit code."""
@@ -40,9 +43,10 @@ def main() -> None:
     except PipelineError as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; what was committed stays, and the next run goes on from there")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer's own ending for Ctrl-C, without a word
+            Console(stderr=True).print("stopped; what was committed stays, and the next run goes on from there")
+        raise
 
 
 def _escaped(text: str) -> str:

@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import corpus
-from tests.support.pipelines import calabash, said, write_pipeline
+from tests.support.pipelines import ROOT, calabash, environment, said, write_pipeline
 from tests.support.serving import serve
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -175,3 +179,25 @@ def test_another_teacher_is_one_option_away(tmp_path: Path) -> None:
         calabash("run", "captioning", "--no-server", "--teacher", "other", "-c", str(path), check=True)
     rows = list(corpus.open(tmp_path / "corpus"))
     assert {ask["model"] for row in rows for ask in row["asks"]} == {"other-model"}
+
+
+def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    with serve(tmp_path / "endpoint.log", "--latency-ms=60000") as url:
+        path = write_pipeline(tmp_path, url)
+        run = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", "run", "captioning", "--no-server", "-c", str(path)],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("corpus/staging/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGINT)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert "the next run goes on from there" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.glob("corpus/staging/*")) == []
