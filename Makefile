@@ -39,7 +39,7 @@ clean:  ## remove what make installed (not the corpus)
 
 $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Calabash needs Python 3.11 or newer: $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 demo")'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo 'Python cannot make virtual environments here; on Debian and Ubuntu: apt install python3-venv'; exit 1; }
 	@$(BIN)/python -m pip install --quiet --no-cache-dir "uv>=0.9,<1"
 	@touch $@
 

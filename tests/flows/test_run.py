@@ -131,3 +131,19 @@ def test_rows_carry_pictures_and_provenance(made: Path) -> None:
         assert row["license"] and row["license_class"]
         parts = [part["type"] for message in row["messages"] for part in message["content"]]
         assert parts.count("image") == len(row["images"]) == row["num_frames"]
+
+
+def test_a_narrow_run_pays_for_its_part_and_a_whole_run_replaces_it(tmp_path: Path) -> None:
+    with serve(tmp_path / "endpoint.log") as url:
+        path = str(write_pipeline(tmp_path, url))
+        said("run", "captioning", "--no-server", "--tag", "CT", "-c", path)
+        narrow = corpus.open(tmp_path / "corpus").to_pandas()
+        said("run", "captioning", "--no-server", "--limit", "1", "-c", path)
+        said("run", "captioning", "--no-server", "-c", path)
+        whole = corpus.open(tmp_path / "corpus").to_pandas()
+    assert set(narrow["modality"]) == {"CT"}
+    assert set(narrow["id"]) < set(whole["id"])
+    assert whole["id"].is_unique
+    assert verify(tmp_path / "corpus").ok
+    asked = (tmp_path / "endpoint.log").read_text().split()
+    assert len(asked) == len(set(asked)) == 8
