@@ -191,6 +191,8 @@ def test_ctrl_c_says_that_nothing_is_lost(tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
+            # a shell starts background jobs, and so their children, with SIGINT ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("corpus/staging/*")) and time.monotonic() < deadline:
