@@ -33,7 +33,7 @@ def print_plan(plan: Plan, as_json_document: bool) -> None:
         return
     table = Table(title="What a run would do", title_justify="left")
     for name in ("flow", "teacher", "sources"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name == "flow")
     for name in ("tasks to do", "done", "records", "requests", "prompt tokens", "reply tokens <="):
         table.add_column(name, justify="right")
     for size in sizes:
