@@ -31,7 +31,7 @@ check: $(VENV)/.env  ## format, lint, types, import contracts
 	$(BIN)/pyright
 
 lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --extra dev \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 	  pyproject.toml -o requirements.lock --custom-compile-command "make lock"
 
 clean:  ## remove what make installed (not the corpus)

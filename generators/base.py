@@ -1,8 +1,8 @@
 """What a generator is: one record and one `ask` in, conversations out."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from generators.prompt import Prompt
+from generators.prompt import Prompt, load_prompt
 from schemas.ask import Ask, Sampling
 from schemas.conversation import Conversation, Message
 from schemas.pipeline import Table
@@ -29,6 +29,25 @@ class AskOptions(Table):
     def sampling(self, seed: int) -> Sampling:
         """These numbers as a request's sampling."""
         return Sampling(self.max_tokens, self.temperature, self.top_p, seed)
+
+
+Asking = TypeVar("Asking", bound=AskOptions)
+
+
+class OnePrompt(Generic[Asking]):
+    """What generators share that have one prompt and ask once a record."""
+
+    def __init__(self, options: Asking, seed: int) -> None:
+        self.options, self.seed = options, seed
+        self.prompt = load_prompt(options.prompt)
+
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The one prompt."""
+        return (self.prompt,)
+
+    def num_asks(self) -> int:
+        """One."""
+        return 1
 
 
 class Generator(Protocol):

@@ -3,9 +3,8 @@
 from typing import ClassVar
 
 from generators.asking import Style, ask_with, common
-from generators.base import AskOptions, show
+from generators.base import AskOptions, OnePrompt, show
 from generators.facts import fact_lines
-from generators.prompt import Prompt, load_prompt
 from generators.variety import number
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -19,24 +18,12 @@ class CaptionOptions(AskOptions):
     max_tokens: int = 256
 
 
-class Caption:
+class Caption(OnePrompt[CaptionOptions]):
     """One caption a record, of what the picture shows and the facts say."""
 
     name: ClassVar[str] = "caption"
     version: ClassVar[int] = 1
     Options: ClassVar[type[CaptionOptions]] = CaptionOptions
-
-    def __init__(self, options: CaptionOptions, seed: int) -> None:
-        self.options, self.seed = options, seed
-        self.prompt = load_prompt(options.prompt)
-
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The caption prompt."""
-        return (self.prompt,)
-
-    def num_asks(self) -> int:
-        """One."""
-        return 1
 
     def accepts(self, record: Record) -> bool:
         """A record with a picture and something said about it."""

@@ -3,9 +3,8 @@
 from typing import ClassVar
 
 from generators.asking import Style, ask_with, common
-from generators.base import AskOptions, show
+from generators.base import AskOptions, OnePrompt, show
 from generators.facts import fact_lines
-from generators.prompt import Prompt, load_prompt
 from generators.variety import number
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -19,24 +18,12 @@ class LongAnnotationOptions(AskOptions):
     max_tokens: int = 1_536
 
 
-class LongAnnotation:
+class LongAnnotation(OnePrompt[LongAnnotationOptions]):
     """One long description a record: acquisition, anatomy, findings, relations, impression."""
 
     name: ClassVar[str] = "long_annotation"
     version: ClassVar[int] = 1
     Options: ClassVar[type[LongAnnotationOptions]] = LongAnnotationOptions
-
-    def __init__(self, options: LongAnnotationOptions, seed: int) -> None:
-        self.options, self.seed = options, seed
-        self.prompt = load_prompt(options.prompt)
-
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The annotation prompt."""
-        return (self.prompt,)
-
-    def num_asks(self) -> int:
-        """One."""
-        return 1
 
     def accepts(self, record: Record) -> bool:
         """A record with something said about it; a report may come without pictures."""

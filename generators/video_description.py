@@ -5,9 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from generators.asking import Style, ask_with, common
-from generators.base import AskOptions, show
+from generators.base import AskOptions, OnePrompt, show
 from generators.facts import duration, fact_lines
-from generators.prompt import Prompt, load_prompt
 from generators.variety import number
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -22,24 +21,12 @@ class VideoDescriptionOptions(AskOptions):
     parts: Annotated[int, Field(ge=1, le=32)] = 4
 
 
-class VideoDescription:
+class VideoDescription(OnePrompt[VideoDescriptionOptions]):
     """One timed description a record; the times are the record's, the words the teacher's."""
 
     name: ClassVar[str] = "video_description"
     version: ClassVar[int] = 1
     Options: ClassVar[type[VideoDescriptionOptions]] = VideoDescriptionOptions
-
-    def __init__(self, options: VideoDescriptionOptions, seed: int) -> None:
-        self.options, self.seed = options, seed
-        self.prompt = load_prompt(options.prompt)
-
-    def prompts(self) -> tuple[Prompt, ...]:
-        """The description prompt."""
-        return (self.prompt,)
-
-    def num_asks(self) -> int:
-        """One."""
-        return 1
 
     def accepts(self, record: Record) -> bool:
         """A record with a timed video and something said about it."""

@@ -1,5 +1,6 @@
 """What every adapter is: a catalogue entry whose records are one shard."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -49,7 +50,7 @@ class Adapter:
         return (SourceShard(self.unit, self._entry.records),)
 
 
-class FileByFile(Adapter):
+class FileByFile(Adapter, ABC):
     """An adapter whose entry lists its files, one record each."""
 
     unit: ClassVar[str] = "items"
@@ -63,6 +64,6 @@ class FileByFile(Adapter):
             except Refusal as refusal:
                 yield reject(item.id, refusal)
 
+    @abstractmethod
     def read(self, item: Item, data: bytes) -> Record:
         """The record of one file's bytes. Raises Refusal where they cannot be used."""
-        raise NotImplementedError
