@@ -181,4 +181,5 @@ def test_prompts_for_teachers_that_see_nothing_say_so_and_send_no_frames(record)
 def test_schemas_of_every_prompt_are_plain_json(small):
     for name in names():
         prompt = load_prompt(name)
-        json.dumps(prompt.schema(**{key: GIVEN[key] for key in prompt.header.expects}))
+        schema = prompt.schema(**{key: GIVEN[key] for key in prompt.header.expects})
+        assert json.loads(json.dumps(schema)) == schema
