@@ -12,17 +12,6 @@ Key = tuple[str, str, str, str]
 """(flow, source, shard, recipe hash): entries of one key make the same rows from the same records."""
 
 
-def covers(entries: Mapping[str, CommitEntry], task: Task) -> bool:
-    """Whether this one task is done; for a plan, ask `pending`, which looks at its tasks together."""
-    return task.fingerprint in done(entries, [task])
-
-
-def pending(entries: Mapping[str, CommitEntry], planned: Sequence[Task]) -> list[Task]:
-    """The planned tasks that still have to run, in order."""
-    finished = done(entries, planned)
-    return [task for task in planned if task.fingerprint not in finished]
-
-
 def done(entries: Mapping[str, CommitEntry], planned: Sequence[Task]) -> dict[str, CommitEntry]:
     """The entry that covers each finished planned task, by the task's fingerprint.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from corpus.snapshot import take_snapshot
@@ -17,6 +18,10 @@ from teachers.usage import Budget
 
 RunTask = Callable[[Task, Shop], Awaitable[None]]
 """How a task is run: plainly, or as a Prefect task run."""
+
+
+BUDGET: ContextVar[Budget | None] = ContextVar("budget", default=None)
+"""What a run over several flows may spend in all; a flow that runs alone has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def snapshot_of(plan: Plan) -> str:
 
 async def open_teachers(plan: Plan, flow: FlowPlan, stack: AsyncExitStack) -> Teachers:
     """Open the flow's teacher and judge; neither is started before it is first asked."""
-    budget = Budget(plan.pipeline.budget.usd)
+    budget = BUDGET.get() or Budget(plan.pipeline.budget.usd)
     opened: dict[str, OpenTeacher] = {}
     for name in (flow.table.teacher, flow.table.judge):
         if name is not None and name not in opened:

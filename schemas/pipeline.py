@@ -68,11 +68,9 @@ class Teacher(Table):
     locality: Literal["embedded", "loopback", "cluster", "remote"] = "remote"
     attestation: Attestation = Attestation()
     accepts: tuple[Literal["text", "image", "video"], ...] = ("text",)
-    languages: tuple[str, ...] = ()
     max_in_flight: Count = 16
     max_retries: Annotated[int, Field(ge=0)] = 5
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    context_tokens: Annotated[int, Field(ge=256)] = 8_192
     price: Price = Price()
     license: str = "unknown"
 
@@ -110,11 +108,10 @@ class Flow(Table):
     records_per_task: Count = 4_096
     options: Mapping[str, Any] = {}
     gates: Mapping[str, Any] = {}
-    quota: Mapping[str, Count] = {}
 
 
 class Pipeline(Table):
-    """The whole of pipeline.toml."""
+    """The whole of pipeline.toml. A key is known here once something reads it: none is ignored in silence."""
 
     corpus: str = "data/corpus"
     catalog: str | None = None
@@ -123,7 +120,6 @@ class Pipeline(Table):
     teachers: Mapping[str, Teacher]
     budget: Budget = Budget()
     flows: Mapping[str, Flow]
-    stages: tuple[Mapping[str, Any], ...] = ()
 
     def teacher(self, name: str) -> Teacher:
         """A teacher by name; ConfigError with the known names otherwise."""

@@ -52,7 +52,7 @@ def run(
         return
     made = bool(plan.missing)
     if made:
-        _run(names, params, no_server, json)
+        _run(plan, params, no_server, json)
         plan = make_plan(names, params)
     before = list_snapshots(plan.root)
     snapshot = take_snapshot(plan.root, plan.tasks)
@@ -62,11 +62,16 @@ def run(
         print_where(plan, snapshot.name) if made else _say_done(plan, snapshot.name)
 
 
-def _run(names: tuple[str, ...], params: FlowParams, no_server: bool, json: bool) -> None:
+def _run(plan: Plan, params: FlowParams, no_server: bool, json: bool) -> None:
+    """Run the plan's flows one after the other, watched, under one budget."""
     from flows.progress import WATCHER, Bars
+    from flows.running import BUDGET
+    from teachers.usage import Budget
 
+    names = tuple(flow.flow for flow in plan.flows)
     with Bars(Console(stderr=json)) as bars:
         WATCHER.set(bars)
+        BUDGET.set(Budget(plan.pipeline.budget.usd))
         asyncio.run(_plain(names, params) if no_server else _orchestrated(names, params))
 
 

@@ -11,10 +11,9 @@ import pytest
 import corpus
 from corpus.audit import verify
 from corpus.entries import read_entries
-from corpus.selection import pending
 from corpus.snapshot import take_snapshot
 from schemas.task import Task
-from tests.support.corpora import commit
+from tests.support.corpora import commit, missing
 from tests.support.samples import make_reject, make_samples, make_task
 
 WORKER = """
@@ -31,8 +30,8 @@ def plan(num_tasks: int) -> list[Task]:
 
 
 def finish(root: Path, tasks: list[Task]) -> str:
-    """Run what is pending, with a snapshot after every third task; the corpus hash."""
-    for number, task in enumerate(pending(read_entries(root), tasks)):
+    """Run what is missing, with a snapshot after every third task; the corpus hash."""
+    for number, task in enumerate(missing(read_entries(root), tasks)):
         samples = make_samples(task.start, task.stop, image_size=24)
         commit(root, task, samples, [make_reject(task.start)])
         if number % 3 == 2:

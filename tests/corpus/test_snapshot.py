@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from corpus.audit import verify
 from corpus.entries import CommitEntry, read_entries
-from corpus.selection import covers, done, pending, select
+from corpus.selection import done, select
 from corpus.snapshot import list_snapshots, read_snapshot, take_snapshot
 from corpus.stats import table
 from schemas.errors import CorpusError
 from schemas.task import Task
-from tests.support.corpora import commit, make_corpus, tree
+from tests.support.corpora import commit, make_corpus, missing, tree
 from tests.support.samples import make_reject, make_samples, make_task
 
 
@@ -69,9 +69,9 @@ def test_no_snapshot_doubles_a_record_and_a_finished_plan_loses_none(
         chosen = select(entries, previous, plan)
         held = records(chosen)
         assert len(held) == len(set(held))
-        for task in pending(entries, plan):
+        for task in missing(entries, plan):
             entries[task.fingerprint] = entry_of(task)
-        assert pending(entries, plan) == []
+        assert missing(entries, plan) == []
         chosen = select(entries, previous, plan)
         held = records(chosen)
         assert len(held) == len(set(held))
@@ -95,15 +95,15 @@ def test_a_containing_entry_covers_and_wins_over_those_it_contains() -> None:
     whole, halves = make_task(0, 8), [make_task(0, 4), make_task(4, 8)]
     entries = {task.fingerprint: entry_of(task) for task in (whole, *halves)}
     assert [entry.task for entry in select(entries, [], halves)] == [whole.fingerprint]
-    assert covers({whole.fingerprint: entry_of(whole)}, halves[1])
-    assert not covers({halves[0].fingerprint: entry_of(halves[0])}, whole)
+    assert done({whole.fingerprint: entry_of(whole)}, [halves[1]])
+    assert not done({halves[0].fingerprint: entry_of(halves[0])}, [whole])
 
 
 def test_an_entry_that_cuts_through_a_planned_task_covers_nothing_of_that_plan() -> None:
     old, plan = make_task(0, 6), [make_task(0, 4), make_task(4, 8)]
     entries = {old.fingerprint: entry_of(old)}
-    assert covers(entries, plan[0])
-    assert pending(entries, plan) == plan
+    assert done(entries, [plan[0]])
+    assert missing(entries, plan) == plan
 
 
 def test_a_new_recipe_replaces_the_old_one_of_its_source_only(tmp_path: Path) -> None:

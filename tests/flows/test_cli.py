@@ -70,53 +70,56 @@ def test_a_missing_key_variable_is_named_and_nothing_is_asked(tmp_path: Path) ->
     _assert_says(tmp_path, 2, ["NO_SUCH_KEY", "export"], "run", "captioning", "--no-server")
 
 
-def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
-    entry = tmp_path / "mine"
-    entry.mkdir()
-    (entry / "notes.toml").write_text(
-        """id = "my-notes"
-title = "Notes"
+def _with_own_source(folder: Path, id_: str, terms: str, url: str = NOBODY) -> Path:
+    """A pipeline whose captioning reads a source of its own, whose data is missing; where the data would be."""
+    (folder / "mine").mkdir()
+    entry = f'''id = "{id_}"
+title = "Ours"
 shape = "jsonl"
 path = "nowhere"
 pinned = "2026-01"
 records = 3
-access = "open"
-egress = "any"
 citation = "Nobody, 2026"
-license = { name = "CC0-1.0", commercial = true, derivatives = true, redistribute_media = true, attribution = false }
-columns = { file = "notes.jsonl", caption = "text" }
-"""
-    )
-    path = write_pipeline(tmp_path, NOBODY)
+columns = {{ file = "rows.jsonl", caption = "text" }}
+{terms}
+'''
+    (folder / "mine" / "own.toml").write_text(entry)
+    path = write_pipeline(folder, url)
     text = path.read_text().replace('corpus = "corpus"', 'corpus = "corpus"\ncatalog = "mine"')
-    path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', 'sources = ["my-notes"]'))
-    _assert_says(tmp_path, 3, ["my-notes", str(entry / "nowhere"), "path"], "run", "captioning", "--no-server")
-    (entry / "nowhere").mkdir()
-    _assert_says(tmp_path, 3, ["my-notes", "notes.jsonl"], "run", "captioning", "--no-server")
+    path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', f'sources = ["{id_}"]', 1))
+    return folder / "mine" / "nowhere"
+
+
+def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
+    terms = 'access = "open"\negress = "any"\nlicense = { name = "CC0-1.0", commercial = true, derivatives = true }'
+    data = _with_own_source(tmp_path, "my-notes", terms)
+    _assert_says(tmp_path, 3, ["my-notes", str(data), "path"], "run", "captioning", "--no-server")
+    data.mkdir()
+    _assert_says(tmp_path, 3, ["my-notes", "rows.jsonl"], "run", "captioning", "--no-server")
 
 
 def test_a_credentialed_source_is_refused_a_remote_teacher_before_anything_is_read(tmp_path: Path) -> None:
-    entry = tmp_path / "mine"
-    entry.mkdir()
-    (entry / "reports.toml").write_text(
-        """id = "secret-reports"
-title = "Reports"
-shape = "jsonl"
-path = "nowhere"
-pinned = "2026-01"
-records = 3
-access = "credentialed"
-egress = "local_only"
-citation = "A hospital"
-license = { name = "PhysioNet-Credentialed-1.5.0", derivatives = true }
-columns = { file = "reports.jsonl", report = "text" }
-"""
-    )
-    path = write_pipeline(tmp_path, "https://teacher.example/v1")
-    text = path.read_text().replace('corpus = "corpus"', 'corpus = "corpus"\ncatalog = "mine"')
-    text = text.replace('locality = "loopback"', 'locality = "remote"')
-    path.write_text(text.replace('sources = ["pydicom-images", "skimage-photos"]', 'sources = ["secret-reports"]'))
+    terms = 'access = "credentialed"\negress = "local_only"\nlicense = { name = "PhysioNet-1.5.0", derivatives = true }'
+    _with_own_source(tmp_path, "secret-reports", terms, "https://teacher.example/v1")
+    path = tmp_path / "pipeline.toml"
+    path.write_text(path.read_text().replace('locality = "loopback"', 'locality = "remote"'))
     _assert_says(tmp_path, 6, ["secret-reports", "remote"], "run", "captioning", "--no-server")
+
+
+def test_a_budget_stops_the_whole_run_and_not_each_flow(tmp_path: Path) -> None:
+    with serve(tmp_path / "endpoint.log") as url:
+        path = write_pipeline(tmp_path, url, samples=2, records_per_task=1)
+        priced = "[teachers.endpoint]\nprice = { input = 1_000_000, output = 1_000_000 }"
+        path.write_text(path.read_text().replace("[teachers.endpoint]", priced))
+        calabash("run", "captioning", "--no-server", "-c", str(path), check=True)
+        num_free = len((tmp_path / "endpoint.log").read_text().split())
+        path.write_text(path.read_text() + "\n[budget]\nusd = 1\n")
+        stopped = calabash("run", "--all", "--no-server", "-c", str(path))
+        num_paid = len((tmp_path / "endpoint.log").read_text().split()) - num_free
+    assert stopped.returncode == 4
+    assert "budget" in stopped.stderr and "raise usd" in stopped.stderr
+    # what was in flight when the first reply passed the limit, and nothing of the flows after it
+    assert 1 <= num_paid <= 8
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs /proc")

@@ -57,3 +57,8 @@ def test_a_mistake_is_named_with_its_place_and_a_way_out(
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--config"):
         load(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize("more", ["quota = { CT = 5 }", "[[stages]]\nname = 'align'"])
+def test_what_nothing_reads_yet_is_an_error_and_not_ignored(tmp_path: Path, more: str) -> None:
+    assert "unknown key" in _load(tmp_path, f"{GOOD}{more}\n")

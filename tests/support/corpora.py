@@ -1,9 +1,10 @@
 """Small real corpora on disk, for tests of any package."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from corpus.entries import CommitEntry
+from corpus.selection import done
 from corpus.shards import LIMITS, Limits
 from corpus.snapshot import Snapshot, take_snapshot
 from corpus.writer import TaskWriter
@@ -45,3 +46,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, by relative path."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def missing(entries: Mapping[str, CommitEntry], planned: Sequence[Task]) -> list[Task]:
+    """The planned tasks that no entry covers."""
+    finished = done(entries, planned)
+    return [task for task in planned if task.fingerprint not in finished]
