@@ -50,7 +50,16 @@ class Recorder:
 
     async def __call__(self, request: Request) -> Reply:
         """Ask, and keep the reply under its key."""
-        reply = await self._ask(request)
+        try:
+            reply = await self._ask(request)
+        except GenerationError:
+            self._tally.num_requests += 1
+            raise
+        if reply.replayed:
+            self._tally.num_replayed += 1
+        else:
+            self._tally.num_requests += 1
+            self._tally.usd += reply.usd
         if reply.key not in self.replies:
             self._tally.prompt_tokens += reply.prompt_tokens
             self._tally.completion_tokens += reply.completion_tokens
@@ -70,7 +79,7 @@ async def make_samples(bench: Bench, record: Record, tags: Tags, ask: Ask, judge
         conversations = await bench.generator.generate(record, recorder)
     except GenerationError as error:
         keys = tuple(recorder.replies)
-        text = "\n".join(reply.text for reply in recorder.replies.values())
+        text = "\n".join(reply.content for reply in recorder.replies.values())
         outcome.refuse(Reject(record.id, "generate", error.reason, error.detail, text, keys))
         return outcome
     for index, conversation in enumerate(conversations):

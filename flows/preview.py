@@ -18,8 +18,7 @@ from schemas.record import Record, Reject, Tags
 from schemas.task import Task
 from sources.catalogue import open_source
 from sources.tagging.cascade import tag
-from teachers.blocks import Replies
-from teachers.usage import Usage
+from teachers.replay.blocks import Replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ async def preview_flow(name: str, params: FlowParams, num: int, prompt: Path | N
                 continue
             asked: list[tuple[Request, Reply]] = []
             with Replies(plan.root, task.source, task.shard) as replies:
-                ask, judge = teachers.asks(item, replies.of(position), Usage())
+                ask, judge = teachers.asks(item, replies.of(position))
 
                 async def watched(request: Request, ask: Any = ask, asked: Any = asked) -> Reply:
                     reply = await ask(request)

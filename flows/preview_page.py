@@ -53,7 +53,7 @@ def _article(number: int, preview: Preview) -> str:
     asked = "".join(
         f"<h3>Asked ({html.escape(request.role)}, attempt {request.attempt})</h3>"
         + "".join(f"<pre><b>{turn.role}</b>\n{html.escape(turn.text)}</pre>" for turn in request.turns)
-        + f"<h3>Reply{' (kept)' if reply.replayed else ''}</h3><pre>{html.escape(reply.text)}</pre>"
+        + f"<h3>Reply{' (kept)' if reply.replayed else ''}</h3><pre>{html.escape(reply.content)}</pre>"
         for request, reply in preview.asked
     )
     return (

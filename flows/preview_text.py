@@ -17,7 +17,7 @@ def print_previews(console: Console, previews: Sequence[Preview]) -> None:
             for turn in request.turns:
                 console.print(f"[bold]{turn.role}[/] ({request.role}): {escape(turn.text)}", highlight=False)
             kept = ", kept" if reply.replayed else ""
-            console.print(f"[bold]reply[/] ({reply.teacher}{kept}): {escape(reply.text)}", highlight=False)
+            console.print(f"[bold]reply[/] ({reply.teacher}{kept}): {escape(reply.content)}", highlight=False)
         for sample in preview.outcome.samples:
             console.print(f"[green]kept[/] {escape(sample.id)}: passed {len(sample.verdicts)} checks")
         for reject in preview.outcome.rejects:

@@ -18,9 +18,8 @@ from schemas.sample import Sample
 from schemas.task import Task
 from sources.catalogue import open_source
 from sources.tagging.cascade import tag
-from teachers.blocks import Replies
 from teachers.opening import OpenTeacher, kept_teacher
-from teachers.usage import Usage
+from teachers.replay.blocks import Replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +37,16 @@ async def reproduce(plan: Plan, entry: CommitEntry, row: dict[str, Any]) -> Comp
     task = Task(entry.flow, entry.source, entry.shard, entry.start, entry.stop, entry.recipe)
     bench = bench_of(task)
     position, record = _record(plan, task, row["record_id"])
-    usage = Usage()
     teachers = Teachers(_replayed(entry.recipe["teacher"]), _replayed(entry.recipe["judge"]))
     with Replies(plan.root, task.source, task.shard) as replies:
-        asks = teachers.asks(record, replies.of(position), usage)
+        asks = teachers.asks(record, replies.of(position))
         outcome = await make_samples(bench, record, tag(record), *asks)
     made = next((sample for sample in outcome.samples if sample.id == row["id"]), None)
     if made is None:
         reasons = ", ".join(reject.reason for reject in outcome.rejects) or "the generator made fewer rows"
         raise CorpusError(f"{row['id']} cannot be made again: {reasons}; has the code changed since?")
     differing = _differing(made, row)
-    return Comparison(not differing, differing, usage.num_replayed, _same_code(plan, entry))
+    return Comparison(not differing, differing, outcome.tally.num_replayed, _same_code(plan, entry))
 
 
 def _record(plan: Plan, task: Task, record_id: str) -> tuple[int, Record]:

@@ -13,8 +13,8 @@ from flows.progress import WATCHER, Nobody
 from flows.synthesis import Shop, synthesize
 from flows.window import Teachers
 from schemas.task import Task
+from teachers.budget import Budget
 from teachers.opening import OpenTeacher, open_teacher
-from teachers.usage import Budget
 
 RunTask = Callable[[Task, Shop], Awaitable[None]]
 """How a task is run: plainly, or as a Prefect task run."""

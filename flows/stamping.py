@@ -1,6 +1,5 @@
 """From a conversation to a sample: id, tags, licence, provenance. The one place where they are stamped."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -79,7 +78,7 @@ def sample_of(
         asks=tuple(_ask(request, reply) for request, reply in conversation.asks),
         teacher_license=stamp.teacher_license.name if stamp.teacher_license and conversation.asks else None,
         verdicts=tuple(_verdict(verdict) for verdict in verdicts),
-        content_sha256=content_sha256(messages, tuple(_sha256(frame) for frame in record.frames)),
+        content_sha256=content_sha256(messages, tuple(frame.sha256 for frame in record.frames)),
         num_text_chars=sum(len(message.text) for message in conversation.messages),
         num_frames=len(record.frames),
         num_pixels=sum(frame.width * frame.height for frame in record.frames),
@@ -136,7 +135,3 @@ def _verdict(verdict: Verdict) -> Struct:
         "detail": verdict.detail or None,
         "score": verdict.score,
     }
-
-
-def _sha256(frame: Frame) -> str:
-    return hashlib.sha256(frame.data).hexdigest()

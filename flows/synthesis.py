@@ -23,7 +23,7 @@ from schemas.sample import Sample
 from schemas.task import Tally, Task
 from sources.catalogue import open_source
 from sources.entry import Entry
-from teachers.blocks import Replies
+from teachers.replay.blocks import Replies
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ from schemas.record import Record, Reject, SourceShard, Tags
 from schemas.task import Tally, Task
 from sources.base import Source
 from sources.tagging.cascade import tag
-from teachers.blocks import Replies
 from teachers.opening import OpenTeacher
-from teachers.replay import ReplyLog
-from teachers.usage import Usage
+from teachers.replay.blocks import Replies
+from teachers.replay.log import ReplyLog
 
 RECORDS_PER_SLOT: Final = 4
 """Records under way per request in flight: one slow head of the line must starve nobody."""
@@ -39,13 +38,10 @@ class Teachers:
             if one is not None:
                 one.vouch()
 
-    def asks(self, record: Record, replies: ReplyLog, usage: Usage) -> tuple[Ask, Ask | None]:
+    def asks(self, record: Record, replies: ReplyLog) -> tuple[Ask, Ask | None]:
         """`ask` of the teacher and of the judge for one record, under that record's terms."""
         terms, source = record.terms, record.source
-        of = [
-            one and one.ask_of(source=source, terms=terms, replies=replies, usage=usage)
-            for one in (self.teacher, self.judge)
-        ]
+        of = [one and one.ask_of(source=source, terms=terms, replies=replies) for one in (self.teacher, self.judge)]
         return of[0] or _nobody, of[1]
 
 
@@ -103,16 +99,12 @@ def _wanted(tags: Tags, task: Task) -> bool:
 
 
 async def _one(task: Task, bench: Bench, record: Record, tags: Tags, teachers: Teachers, replies: ReplyLog) -> Outcome:
-    usage = Usage()
-    ask, judge = teachers.asks(record, replies, usage)
+    ask, judge = teachers.asks(record, replies)
     try:
         outcome = await make_samples(bench, record, tags, ask, judge)
     except Exception as error:
         error.add_note(f"while making {task.title}, record {record.id}")
         raise
-    outcome.tally.num_requests = usage.num_requests - usage.num_replayed
-    outcome.tally.num_replayed = usage.num_replayed
-    outcome.tally.usd = usage.usd
     return outcome
 
 

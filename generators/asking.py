@@ -82,5 +82,5 @@ class Answer:
     def usable(self) -> Mapping[str, Any]:
         """The value; GenerationError when something is wrong with it."""
         if self.problem:
-            raise GenerationError(self.problem, self.reply.text[:200])
+            raise GenerationError(self.problem, self.reply.content[:200])
         return self.value

@@ -96,7 +96,7 @@ class MultilingualReasoning:
         question, code = record.facts.question, str(variables["language_code"])
         assert question is not None, "accepts() was not asked"
         said = answers[0]
-        text = said.reply.text if said.problem else self.prompt.answer(said.value, **variables)
+        text = said.reply.content if said.problem else self.prompt.answer(said.value, **variables)
         human = self.prompt.human(number(self.seed, record.id, code, "human"), **variables)
         stem = "\n\n".join(part for part in (question.stem, lettered(question.options), human) if part)
         messages = (show(record, stem), Message("assistant", text))

@@ -18,15 +18,15 @@ def read(reply: Reply, schema: Mapping[str, Any] | None) -> tuple[Mapping[str, A
     `{"text": ...}`.
     """
     if schema is None:
-        text = reply.text.strip()
+        text = reply.content.strip()
         return {"text": text}, "" if text else "unparseable"
-    fenced = _FENCE.match(reply.text.strip())
+    fenced = _FENCE.match(reply.content.strip())
     try:
-        value = json.loads(fenced[1] if fenced else reply.text)
+        value = json.loads(fenced[1] if fenced else reply.content)
     except json.JSONDecodeError:
         if reply.finish_reason == "length":
             return {}, "truncated"
-        return {}, "teacher-refused" if refuses(reply.text) else "unparseable"
+        return {}, "teacher-refused" if refuses(reply.content) else "unparseable"
     return (value, "") if _obeys(value, schema) else ({}, "off-schema")
 
 

@@ -74,7 +74,7 @@ class SyntheticQA:
         style = Style("generate", self.options, self.seed, f"{index} {kind}")
         answer = await ask_with(ask, prompt, variables, record, style)
         if answer.problem:
-            messages = (show(record, prompt.header.purpose), Message("assistant", answer.reply.text))
+            messages = (show(record, prompt.header.purpose), Message("assistant", answer.reply.content))
             return Conversation(messages, "vqa", (answer.pair,), prompt.header.language, answer_type=kind)
         value = self._with_letter(record, index, kind, answer.value)
         human = "\n\n".join(part for part in (_context(record), value["question"], value["choices"]) if part)

@@ -26,6 +26,7 @@ EMBEDDED_PREFIX: Final = "embedded:"
 Model = TypeVar("Model", bound=BaseModel)
 Count = Annotated[int, Field(ge=1)]
 Dollars = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
 
 
 class Table(BaseModel):
@@ -55,6 +56,28 @@ class Attestation(Table):
         return self.zero_retention and self.no_training and self.no_human_review
 
 
+class Pictures(Table):
+    """How frames go to a teacher: shrunk to `max_pixels`, inside the request or as files on a shared disk."""
+
+    max_pixels: Count | None = None
+    """Width times height that the teacher looks at; larger frames are shrunk once (None: as they are)."""
+    send: Literal["inline", "file"] = "inline"
+    """`file` sends `file://` paths: for a server on the same disk (vLLM's --allowed-local-media-path)."""
+    folder: str | None = None
+    """Where `file` puts the frames; None: below the corpus."""
+
+
+class Batch(Table):
+    """Asking through the server's batch queue (OpenAI's Files and Batches), at a discount and with patience."""
+
+    window: str = "24h"
+    max_requests: Count = 50_000
+    gather_s: Annotated[float, Field(gt=0)] = 5.0
+    """A batch leaves when no request came for so many seconds."""
+    poll_s: Annotated[float, Field(gt=0)] = 30.0
+    price_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
 class Teacher(Table):
     """A model behind one or more OpenAI-compatible endpoints.
 
@@ -64,13 +87,35 @@ class Teacher(Table):
     model: str = Field(min_length=1)
     revision: str = ""
     base_url: tuple[str, ...] = ()
+    serve: str | None = None
+    """A command that serves the model; `{port}` in it is a free port. Started and stopped by the run."""
+    serve_timeout_s: Seconds = 900.0
     api_key_env: str | None = None
     locality: Literal["embedded", "loopback", "cluster", "remote"] = "remote"
     attestation: Attestation = Attestation()
     accepts: tuple[Literal["text", "image", "video"], ...] = ("text",)
+    context_tokens: Count | None = None
+    """Prompt and reply together; None: not known, so never a reason to choose another teacher."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes that it writes well; empty: any."""
+    structured: Literal["schema", "prompt"] = "schema"
+    """Whether the server holds a reply to a JSON schema, or the prompt must ask for it."""
+    reasoning: Literal["field", "tags", "hidden", "none"] = "none"
+    """Where the model's own thinking is: beside the content, in <think> tags, not shown, or nowhere."""
+    fallback: tuple[str, ...] = ()
+    """Teachers that answer what this one cannot: not capable of it, or out of order."""
     max_in_flight: Count = 16
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    max_megabytes_in_flight: Count = 256
     max_retries: Annotated[int, Field(ge=0)] = 5
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    timeout_s: Seconds = 120.0
+    patience_s: Seconds = 300.0
+    """How long a teacher that has answered may be unreachable or busy before the run stops."""
+    pictures: Pictures = Pictures()
+    batch: Batch | None = None
+    canary: Annotated[int, Field(ge=0, le=8)] = 3
+    """Questions whose answers tell, at the start of a run, whether the model changed (0: none)."""
     price: Price = Price()
     license: str = "unknown"
 
@@ -86,9 +131,21 @@ class Teacher(Table):
 
 
 class Budget(Table):
-    """Where a run stops spending."""
+    """Where a run, or one of its flows, stops spending; None never stops."""
 
     usd: Dollars | None = None
+    tokens: Count | None = None
+    """Prompt and completion tokens of every teacher together."""
+    requests: Count | None = None
+
+
+class Replies(Table):
+    """Where kept replies are copied to as they come, so that a lost machine costs one segment."""
+
+    mirror: str | None = None
+    """An object store's prefix, such as s3://bucket/replies; None: the corpus folder alone."""
+    segment_mib: Count = 4
+    segment_s: Seconds = 5.0
 
 
 class Flow(Table):
@@ -108,6 +165,7 @@ class Flow(Table):
     records_per_task: Count = 4_096
     options: Mapping[str, Any] = {}
     gates: Mapping[str, Any] = {}
+    budget: Budget = Budget()
 
 
 class Pipeline(Table):
@@ -119,6 +177,7 @@ class Pipeline(Table):
     seed: int = 7
     teachers: Mapping[str, Teacher]
     budget: Budget = Budget()
+    replies: Replies = Replies()
     flows: Mapping[str, Flow]
 
     def teacher(self, name: str) -> Teacher:
@@ -172,7 +231,11 @@ def _check_names(pipeline: Pipeline, path: Path) -> None:
             if role is not None and role not in pipeline.teachers:
                 raise ConfigError(f"{path}: [flows.{name}]: {unknown('teacher', role, pipeline.teachers)}")
     for name, teacher in pipeline.teachers.items():
-        if not teacher.is_embedded and not teacher.base_url:
+        for other in teacher.fallback:
+            if other not in pipeline.teachers or other == name:
+                others = [known for known in pipeline.teachers if known != name]
+                raise ConfigError(f"{path}: [teachers.{name}]: fallback: {unknown('teacher', other, others)}")
+        if not teacher.is_embedded and not teacher.base_url and teacher.serve is None:
             raise ConfigError(
                 f"{path}: [teachers.{name}]: base_url is missing; give the endpoint, such as "
                 f'base_url = "http://127.0.0.1:8000/v1", or a model that starts with "{EMBEDDED_PREFIX}"'

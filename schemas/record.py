@@ -1,5 +1,6 @@
 """One upstream item, normalized: media, facts, tags known upstream, licence, keys."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -44,6 +45,14 @@ class Frame:
     mime: Literal["image/png", "image/jpeg"]
     width: int
     height: int
+    _sha256: str = field(default="", init=False, repr=False, compare=False)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `data` in hex, computed once: keys, logs and rows all name a frame by it."""
+        if not self._sha256:
+            object.__setattr__(self, "_sha256", hashlib.sha256(self.data).hexdigest())
+        return self._sha256
 
 
 @dataclass(frozen=True, slots=True)

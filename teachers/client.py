@@ -10,9 +10,9 @@ import openai
 from schemas.ask import Reply, Request
 from schemas.errors import PipelineError, TransientError
 from schemas.pipeline import Teacher
+from teachers.answer import ServerFacts
 from teachers.failures import UnreachableError, public_url, refusal
 from teachers.policy import LOCAL, locality_of
-from teachers.replay import ServerFacts
 from teachers.wire import body_of, error_words, read_completion, shorten
 
 CONNECT_S: Final = 10.0

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from schemas.ask import Reply, Request
 from schemas.pipeline import Teacher
+from teachers.answer import ServerFacts
 from teachers.embedded import NUM_SLOTS, EmbeddedServer
 from teachers.identity import embedded_model, gguf_of
 from teachers.limits import Limits
-from teachers.replay import ServerFacts
 
 if TYPE_CHECKING:
     from teachers.client import Client

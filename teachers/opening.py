@@ -12,11 +12,13 @@ from schemas.errors import ConfigError, TeacherError
 from schemas.pipeline import Teacher
 from schemas.record import SourceTerms
 from teachers import policy
+from teachers.budget import Budget, cost
 from teachers.endpoints import Endpoints
 from teachers.failures import public_url
 from teachers.identity import identity
-from teachers.replay import ReplyLog, request_key
-from teachers.usage import Budget, Usage, cost
+from teachers.meter import Meter
+from teachers.replay.keys import request_key
+from teachers.replay.log import ReplyLog
 
 
 def key_of(name: str, config: Teacher) -> str | None:
@@ -97,6 +99,7 @@ class OpenTeacher:
         self.config = config
         self.identity = known or identity(name, config)
         self._endpoints = endpoints
+        self.meter = Meter()
         self._budget = budget
 
     def vouch(self) -> None:
@@ -104,9 +107,9 @@ class OpenTeacher:
         if self._endpoints is not None:
             self._endpoints.vouch()
 
-    def ask_of(self, *, source: str, terms: SourceTerms, replies: ReplyLog, usage: Usage) -> Ask:
-        """The `ask` for records of one source: policy, replay, the wire, the log, then usage."""
-        stream = _Stream(self, source, terms, replies, usage)
+    def ask_of(self, *, source: str, terms: SourceTerms, replies: ReplyLog) -> Ask:
+        """The `ask` for records of one source: policy, replay, the wire, the log, then the meter."""
+        stream = _Stream(self, source, terms, replies)
         return stream.ask
 
     async def fetch(self, request: Request, key: str, stream: "_Stream") -> Reply:
@@ -117,11 +120,10 @@ class OpenTeacher:
                 f"{stream.source!r} is kept in {stream.replies.folder}; generate it first"
             )
         answer, facts = await self._endpoints.ask(request, key, self._check_budget)
-        reply = self.stamp(answer, key)
-        usd = cost(reply, self.config.price)
-        self._budget.spend(usd)
+        reply = dataclasses.replace(self.stamp(answer, key), usd=cost(answer, self.config.price))
+        self._budget.spend(reply.usd)
         stream.replies.put(key, request, reply, facts)
-        stream.usage.paid(reply, usd)
+        self.meter.paid(reply)
         return reply
 
     def _check_budget(self) -> None:
@@ -136,12 +138,11 @@ class OpenTeacher:
 class _Stream:
     """The asks of one source's records into one reply log."""
 
-    def __init__(self, teacher: OpenTeacher, source: str, terms: SourceTerms, replies: ReplyLog, usage: Usage) -> None:
+    def __init__(self, teacher: OpenTeacher, source: str, terms: SourceTerms, replies: ReplyLog) -> None:
         self.teacher = teacher
         self.source = source
         self.terms = terms
         self.replies = replies
-        self.usage = usage
         self._pending: dict[str, asyncio.Event] = {}
 
     async def ask(self, request: Request) -> Reply:
@@ -151,7 +152,7 @@ class _Stream:
         while True:
             kept = self.replies.get(key)
             if kept is not None:
-                self.usage.replayed()
+                self.teacher.meter.replayed()
                 return self.teacher.stamp(kept, key)
             if key not in self._pending:
                 return await self._fetch(request, key)

@@ -9,8 +9,8 @@ import orjson
 from schemas.ask import Reply, Request, Turn
 from schemas.errors import GenerationError
 from schemas.record import Frame
+from teachers.answer import ServerFacts
 from teachers.failures import NONSENSE, NotACompletion
-from teachers.replay import ServerFacts
 
 MAX_WORDS: Final = 300
 """How much of a server's own words an error carries, in characters."""

@@ -66,7 +66,7 @@ def _run(plan: Plan, params: FlowParams, no_server: bool, json: bool) -> None:
     """Run the plan's flows one after the other, watched, under one budget."""
     from flows.progress import WATCHER, Bars
     from flows.running import BUDGET
-    from teachers.usage import Budget
+    from teachers.budget import Budget
 
     names = tuple(flow.flow for flow in plan.flows)
     with Bars(Console(stderr=json)) as bars:

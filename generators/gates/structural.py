@@ -12,7 +12,7 @@ def well_formed(record: Record, conversation: Conversation) -> Verdict:
     for request, reply in conversation.asks:
         problem = read(reply, request.schema)[1] if request.role == "generate" else ""
         if problem:
-            return Verdict("structural", False, problem, reply.text[:120])
+            return Verdict("structural", False, problem, reply.content[:120])
     reason = _turns(conversation) or _pictures(record, conversation)
     return Verdict("structural", not reason, reason)
 

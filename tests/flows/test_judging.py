@@ -44,7 +44,7 @@ class Echo:
             if self.refuse:
                 raise GenerationError(self.refuse, "no use")
             cited = Reply("invented", key="never-given") if self.forge else reply
-            messages = (Message("user", "?"), Message("assistant", reply.text))
+            messages = (Message("user", "?"), Message("assistant", reply.content))
             made.append(Conversation(messages, "report", ((request, cited),)))
         return made
 

@@ -9,9 +9,10 @@ from schemas.ask import Ask, Request, Sampling, Turn
 from schemas.license import License
 from schemas.pipeline import Teacher
 from schemas.record import Frame, SourceTerms
+from teachers.budget import Budget
+from teachers.meter import Meter
 from teachers.opening import open_teacher
-from teachers.replay import ReplyLog
-from teachers.usage import Budget, Usage
+from teachers.replay.log import ReplyLog
 
 OPEN = SourceTerms(License("CC0-1.0", commercial=True, derivatives=True, attribution=False))
 SCHEMA = {
@@ -52,9 +53,8 @@ async def asking(
     terms: SourceTerms = OPEN,
     budget: Budget | None = None,
     replay_only: bool = False,
-) -> AsyncIterator[tuple[Ask, Usage, ReplyLog]]:
+) -> AsyncIterator[tuple[Ask, Meter, ReplyLog]]:
     """An `ask` of teacher "t" for source "s", shard "0", keeping replies below `root`."""
-    usage = Usage()
     with ReplyLog(root, "s", "0") as replies:
         async with open_teacher("t", config, budget=budget, replay_only=replay_only) as opened:
-            yield opened.ask_of(source="s", terms=terms, replies=replies, usage=usage), usage, replies
+            yield opened.ask_of(source="s", terms=terms, replies=replies), opened.meter, replies

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from schemas.ask import Reply, Request, Turn
-from teachers.blocks import BLOCK_RECORDS, Replies
-from teachers.replay import ServerFacts
+from teachers.answer import ServerFacts
+from teachers.replay.blocks import BLOCK_RECORDS, Replies
 
 REQUEST = Request("generate", (Turn("user", "What is shown?"),))
 
@@ -14,7 +14,7 @@ def test_a_reply_is_found_again_by_any_cut_of_the_shard(tmp_path: Path) -> None:
         replies.of(5).put("key", REQUEST, Reply("A nodule."), ServerFacts())
     with Replies(tmp_path, "source", "shard") as replies:
         kept = replies.of(BLOCK_RECORDS - 1).get("key")
-        assert kept is not None and kept.text == "A nodule."
+        assert kept is not None and kept.content == "A nodule."
         assert replies.of(BLOCK_RECORDS).get("key") is None
 
 

@@ -9,9 +9,9 @@ import pytest
 from schemas.ask import Reply
 from schemas.errors import GenerationError, TeacherError, TransientError
 from schemas.pipeline import Teacher
+from teachers.answer import ServerFacts
 from teachers.client import Client
 from teachers.failures import BusyError, UnreachableError, public_url, retry_after
-from teachers.replay import ServerFacts
 from tests.support.asking import SCHEMA, frame, request, teacher
 from tests.support.endpoint import Behavior, serve
 
@@ -35,7 +35,7 @@ async def complete(config: Teacher, key: str | None = None, **changes: Any) -> t
 async def test_a_completion_arrives_with_tokens_and_server_facts() -> None:
     async with serve() as endpoint:
         reply, facts = await complete(teacher(endpoint.url), schema=SCHEMA)
-    assert reply.text.startswith('{"caption"')
+    assert reply.content.startswith('{"caption"')
     assert reply.prompt_tokens > 0 and reply.completion_tokens > 0
     assert (facts.model, facts.version) == ("test-model", "test-endpoint/1")
     assert facts.system_fingerprint.startswith("fp_")

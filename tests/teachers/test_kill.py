@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from teachers.replay import ReplyLog
+from teachers.replay.log import ReplyLog
 
 ROOT = Path(__file__).resolve().parents[2]
 

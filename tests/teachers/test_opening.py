@@ -14,9 +14,10 @@ from schemas.license import License
 from schemas.pipeline import Price, Teacher
 from schemas.record import Access, SourceTerms
 from teachers import limits
+from teachers.budget import Budget
+from teachers.meter import Meter
 from teachers.opening import open_teacher
-from teachers.replay import ReplyLog
-from teachers.usage import Budget, Usage
+from teachers.replay.log import ReplyLog
 from tests.support.asking import OPEN, SCHEMA, asking, request, teacher
 from tests.support.endpoint import Behavior, serve
 
@@ -49,7 +50,7 @@ async def test_what_was_answered_once_is_never_asked_again(tmp_path: Path) -> No
         async with asking(teacher(endpoint.url), tmp_path) as (ask, usage, _):
             again = [await ask(request(f"question {index}")) for index in range(5)]
     assert again == [dataclasses.replace(each, replayed=True) for each in first]
-    assert usage == Usage(num_requests=5, num_replayed=5)
+    assert usage == Meter(num_requests=5, num_replayed=5)
     assert endpoint.stats.num_requests == 5
 
 
@@ -61,7 +62,7 @@ async def test_another_url_and_another_name_share_replies_and_another_revision_d
             await ask(request())
         with ReplyLog(tmp_path, "s", "0") as replies:
             async with open_teacher("renamed", teacher(other.url)) as opened:
-                ask = opened.ask_of(source="s", terms=OPEN, replies=replies, usage=Usage())
+                ask = opened.ask_of(source="s", terms=OPEN, replies=replies)
                 reply = await ask(request())
         assert (reply.replayed, reply.teacher) == (True, "renamed")
         async with asking(teacher(other.url, revision="2"), tmp_path) as (ask, _, _):
@@ -77,7 +78,7 @@ async def test_twins_on_their_way_are_asked_once(tmp_path: Path) -> None:
         twins = await asyncio.gather(*(ask(request()) for _ in range(8)))
         assert len(replies) == 1
     assert endpoint.stats.num_requests == 1
-    assert len({reply.text for reply in twins}) == 1
+    assert len({reply.content for reply in twins}) == 1
     assert (usage.num_requests, usage.num_replayed) == (8, 7)
 
 
@@ -90,7 +91,7 @@ async def test_a_twin_goes_on_when_the_first_asker_is_cancelled(tmp_path: Path) 
         twin = asyncio.create_task(ask(request()))
         await asyncio.sleep(0.01)
         first.cancel()
-        assert (await twin).text
+        assert (await twin).content
         assert first.cancelled()
 
 
@@ -259,7 +260,7 @@ async def test_the_key_is_sent_and_found_nowhere_else(
         config = teacher(good.url, api_key_env="TEACHER_KEY")
         async with open_teacher("t", config) as opened:
             with ReplyLog(tmp_path, "s", "0") as replies:
-                ask = opened.ask_of(source="s", terms=OPEN, replies=replies, usage=Usage())
+                ask = opened.ask_of(source="s", terms=OPEN, replies=replies)
                 said += [await ask(request()), opened, vars(opened), ask, replies, vars(replies)]
         async with asking(teacher(bad.url, api_key_env="TEACHER_KEY"), tmp_path) as (ask, _, _):
             with pytest.raises(TeacherError, match="HTTP 401") as failed:
@@ -300,7 +301,7 @@ async def test_opening_a_teacher_connects_to_nothing(tmp_path: Path) -> None:
 async def test_a_schema_reply_obeys_its_schema(tmp_path: Path) -> None:
     async with serve() as endpoint, asking(teacher(endpoint.url), tmp_path) as (ask, _, _):
         reply = await ask(request(schema=SCHEMA, sampling=Sampling(max_tokens=99)))
-    value = json.loads(reply.text)
+    value = json.loads(reply.content)
     assert set(value) == {"caption", "certain", "organ"}
     assert 20 <= len(value["caption"]) <= 200
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.ask import Reply, Request, Sampling, Turn
 from schemas.errors import CorpusError
-from teachers import writer
-from teachers.replay import ReplyLog, ServerFacts, folder_of, request_key
+from teachers.answer import ServerFacts
+from teachers.replay import writer
+from teachers.replay.keys import request_key
+from teachers.replay.log import ReplyLog, folder_of
 from tests.support.asking import SCHEMA, frame, request
 
 WHO = {"name": "t", "model": "m", "revision": "1"}

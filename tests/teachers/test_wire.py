@@ -49,14 +49,14 @@ def test_a_completion_is_read_with_its_tokens_and_the_servers_facts() -> None:
         system_fingerprint="fp",
     )
     reply, facts = read_completion(content)
-    assert (reply.text, reply.finish_reason) == ("Fine.", "length")
+    assert (reply.content, reply.finish_reason) == ("Fine.", "length")
     assert (reply.prompt_tokens, reply.completion_tokens) == (5, 2)
     assert (facts.model, facts.system_fingerprint) == ("served", "fp")
 
 
 def test_a_server_that_counts_no_tokens_is_still_understood() -> None:
     reply, _ = read_completion(completion({"content": ""}, usage=None))
-    assert (reply.text, reply.prompt_tokens) == ("", 0)
+    assert (reply.content, reply.prompt_tokens) == ("", 0)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import pytest
 from schemas.ask import Reply
 from schemas.errors import TeacherError
 from schemas.pipeline import Price
-from teachers.usage import Budget, Usage, cost
+from teachers.budget import Budget, cost
+from teachers.meter import Meter
 
 PRICE = Price(input=0.4, output=1.2)
 
@@ -13,10 +14,10 @@ def test_prices_are_per_million_tokens() -> None:
 
 
 def test_a_replayed_request_is_counted_and_costs_nothing() -> None:
-    usage = Usage()
-    usage.paid(Reply("x", prompt_tokens=10, completion_tokens=5), 0.25)
+    usage = Meter()
+    usage.paid(Reply("x", prompt_tokens=10, completion_tokens=5, usd=0.25))
     usage.replayed()
-    assert usage == Usage(2, 1, 10, 5, 0.25)
+    assert usage == Meter(2, 1, 0, 10, 5, 0.25)
 
 
 def test_a_spent_budget_stops_teachers_that_cost_money_and_no_others() -> None:

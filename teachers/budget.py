@@ -1,37 +1,8 @@
-"""What asking costs: counters per stream of asks, and the budget that stops a run."""
-
-from dataclasses import dataclass
+"""What asking costs, and the budget that stops a run."""
 
 from schemas.ask import Reply
 from schemas.errors import TeacherError
 from schemas.pipeline import Price
-
-
-@dataclass(slots=True)
-class Usage:
-    """Counters of one stream of asks.
-
-    `num_requests` counts every answered request, `num_replayed` those of them answered from a kept
-    reply. Tokens and `usd` count what was paid now: a replayed reply adds nothing to them.
-    """
-
-    num_requests: int = 0
-    num_replayed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    usd: float = 0.0
-
-    def replayed(self) -> None:
-        """Count a request that a kept reply answered."""
-        self.num_requests += 1
-        self.num_replayed += 1
-
-    def paid(self, reply: Reply, usd: float) -> None:
-        """Count a request that the teacher answered."""
-        self.num_requests += 1
-        self.prompt_tokens += reply.prompt_tokens
-        self.completion_tokens += reply.completion_tokens
-        self.usd += usd
 
 
 class Budget:

@@ -1,10 +1,9 @@
 """Kept replies: every reply is on disk the moment it arrives, and answers the same request for ever."""
 
 import hashlib
-import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,22 +14,11 @@ import orjson
 
 from schemas.ask import Reply, Request, Turn
 from schemas.errors import CorpusError
-from teachers.writer import LineWriter
-
-KEY_VERSION: Final = 1
-"""Changes when the meaning of a key does; keys of another version answer nothing."""
+from teachers.answer import ServerFacts
+from teachers.replay.writer import LineWriter
 
 MAX_NAME: Final = 120
 """Longest folder name made of a source or a shard, in bytes; file systems end at 255."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What the server said of itself beside a reply; empty where it said nothing."""
-
-    model: str = ""
-    system_fingerprint: str = ""
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +28,6 @@ class _Place:
     path: Path
     offset: int
     length: int
-
-
-def request_key(identity: Mapping[str, str], request: Request) -> str:
-    """SHA-256 of what decides a reply, as 64 hex characters.
-
-    In it: the teacher's model and revision, turns with frames by hash, sampling, schema (its key order
-    too: a grammar follows it), attempt. Not in it: URL, the teacher's name, role, prompt file.
-    """
-    sampling = request.sampling
-    content = [
-        KEY_VERSION,
-        identity["model"],
-        identity["revision"],
-        [[turn.role, turn.text, [_sha256(frame.data) for frame in turn.frames]] for turn in request.turns],
-        [sampling.max_tokens, float(sampling.temperature), float(sampling.top_p), sampling.seed],
-        request.schema,
-        request.attempt,
-    ]
-    return _sha256(json.dumps(content, separators=(",", ":"), default=dict).encode())
 
 
 def folder_of(root: Path, source: str, shard: str) -> Path:
@@ -80,15 +49,15 @@ def _sha256(data: bytes) -> str:
 
 def _turn(turn: Turn) -> dict[str, Any]:
     """A turn as it is logged: a frame is named by hash, never written again."""
-    frames = [
-        {"sha256": _sha256(frame.data), "mime": frame.mime, "num_bytes": len(frame.data)} for frame in turn.frames
-    ]
+    frames = [{"sha256": frame.sha256, "mime": frame.mime, "num_bytes": len(frame.data)} for frame in turn.frames]
     return {"role": turn.role, "text": turn.text, "frames": frames}
 
 
 def _line(key: str, request: Request, reply: Reply, server: ServerFacts) -> bytes:
     kept = {
-        "text": reply.text,
+        "content": reply.content,
+        "reasoning": reply.reasoning,
+        "problem": reply.problem,
         "finish_reason": reply.finish_reason,
         "model": reply.model,
         "revision": reply.revision,

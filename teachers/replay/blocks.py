@@ -4,7 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from teachers.replay import ReplyLog
+from teachers.replay.log import ReplyLog
 
 BLOCK_RECORDS: Final = 4_096
 """Records of a source's shard whose replies share a folder; a full-size task touches one or two."""
