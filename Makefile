@@ -7,7 +7,7 @@ export UV_LINK_MODE := hardlink
 LOCKS  := pyproject.toml requirements.lock requirements-data.lock
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test test-slow env check lock clean
+.PHONY: help demo test test-slow env check lock peers peers-lock clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -34,8 +34,22 @@ lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 	  pyproject.toml -o requirements.lock --custom-compile-command "make lock"
 
+PEERS := harness curator datatrove designer distilabel
+
+peers: $(PEERS:%=.peers/%/.done)  ## the systems that benchmarks compare with, each in .peers/NAME (about 2 GB)
+
+.peers/%/.done: benchmarks/peers/%/requirements.txt $(VENV)/.uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .peers/$*
+	$(BIN)/uv pip install --quiet --python .peers/$*/bin/python --requirement $<
+	@touch $@
+
+peers-lock: $(VENV)/.uv  ## compile the peers' locks again
+	for name in $(PEERS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  benchmarks/peers/$$name/requirements.in -o benchmarks/peers/$$name/requirements.txt \
+	  --custom-compile-command "make peers-lock" || exit 1; done
+
 clean:  ## remove what make installed (not the corpus)
-	rm -rf $(VENV) .cache
+	rm -rf $(VENV) .cache $(PEERS:%=.peers/%)
 
 $(VENV)/.uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Calabash needs Python 3.11 or newer: $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 demo")'

@@ -6,9 +6,10 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from corpus.entries import CommitEntry, FileEntry, encode_entry, read_entry
 from corpus.layout import (
@@ -34,6 +35,10 @@ Partition = tuple[str, str, str]
 """(license_class, modality or "text", split): rows of different partitions never share a file."""
 
 
+_placing: Final = attrgetter("flow", "source", "split", "license_class")
+"""What decides where a row lands, in the order of `TaskWriter._wanted`."""
+
+
 class TaskWriter:
     """Streams one task's samples and rejects to a staging folder and commits them in one step.
 
@@ -51,6 +56,12 @@ class TaskWriter:
         self._staging = root / STAGING / name
         self._partitions: dict[Partition, ShardSet] = {}
         self._rejects: ShardSet | None = None
+        self._wanted: Mapping[str, Sequence[str]] = {
+            "flow": (task.flow,),
+            "source": (task.source,),
+            "split": SPLITS,
+            "license_class": tuple(LicenseClass),
+        }
 
     def __enter__(self) -> "TaskWriter":
         with writing(self._root):
@@ -102,18 +113,12 @@ class TaskWriter:
 
     def _check(self, sample: Sample) -> None:
         """Refuse a row that would land in a wrong place."""
-        wanted = {
-            "flow": (self._task.flow,),
-            "source": (self._task.source,),
-            "split": SPLITS,
-            "license_class": tuple(LicenseClass),
-        }
-        for column, allowed in wanted.items():
-            value = getattr(sample, column)
-            if value not in allowed:
+        wanted = self._wanted
+        for column, value in zip(wanted, _placing(sample), strict=True):
+            if value not in wanted[column]:
                 raise CorpusError(
                     f"sample {sample.id!r}: {column} is {value!r}, and task {self._task.title!r} takes "
-                    f"{' or '.join(repr(str(name)) for name in allowed)}; correct what made the sample"
+                    f"{' or '.join(repr(str(name)) for name in wanted[column])}; correct what made the sample"
                 )
 
     def _publish_data(self) -> Iterator[FileEntry]:

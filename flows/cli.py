@@ -6,7 +6,7 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from flows.commands import config_check, look, make
+from flows.commands import config_check, foresee, look, make, replies
 from schemas.errors import PipelineError
 
 app: Final = typer.Typer(
@@ -21,11 +21,14 @@ app: Final = typer.Typer(
 )
 config_app: Final = typer.Typer(no_args_is_help=True, help="Check pipeline.toml.")
 app.add_typer(config_app, name="config")
+app.add_typer(replies.app, name="replies")
 
 app.command()(make.run)
 app.command()(make.plan)
 app.command()(make.preview)
+app.command()(foresee.forecast)
 app.command()(look.status)
+app.command()(look.runs)
 app.command()(look.stats)
 app.command()(look.show)
 app.command()(look.reproduce)

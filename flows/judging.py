@@ -79,7 +79,7 @@ async def make_samples(bench: Bench, record: Record, tags: Tags, ask: Ask, judge
         conversations = await bench.generator.generate(record, recorder)
     except GenerationError as error:
         keys = tuple(recorder.replies)
-        text = "\n".join(reply.content for reply in recorder.replies.values())
+        text = "\n".join(reply.content or reply.reasoning for reply in recorder.replies.values())
         outcome.refuse(Reject(record.id, "generate", error.reason, error.detail, text, keys))
         return outcome
     for index, conversation in enumerate(conversations):

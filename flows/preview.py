@@ -9,9 +9,9 @@ from typing import Any
 from flows.judging import Outcome, make_samples
 from flows.params import FlowParams
 from flows.plan import FlowPlan, Plan, make_plan
+from flows.reading import positioned
 from flows.running import open_teachers
 from flows.synthesis import bench_of
-from flows.window import positioned
 from schemas.ask import Reply, Request
 from schemas.errors import ConfigError
 from schemas.record import Record, Reject, Tags

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from flows.code_hash import code_sha256
 from flows.params import FlowParams
@@ -11,8 +11,9 @@ from generators import DEFAULT_GENERATOR, GENERATORS, build
 from generators.base import Generator
 from generators.gates import Bounds
 from generators.prompt import load_prompt
-from schemas.errors import ConfigError
-from schemas.pipeline import Flow, Pipeline, unknown, validate
+from generators.thinking import check_thinking
+from schemas.errors import ConfigError, PolicyError
+from schemas.pipeline import Flow, Pipeline, Teacher, unknown, validate
 from schemas.taxonomy import Modality, OrganSystem, Scope
 from sources.catalogue import open_source
 from sources.entry import Entry
@@ -66,6 +67,7 @@ def recipe_of(pipeline: Pipeline, name: str, flow: Flow, entry: Entry) -> dict[s
         "judge": None,
     }
     if kind != "verbatim":
+        check_thinking(generator, pipeline, flow.teacher, where)
         recipe["teacher"] = _teacher(pipeline, flow.teacher, entry)
         recipe["judge"] = _teacher(pipeline, flow.judge, entry) if flow.judge else None
         if flow.judge:
@@ -83,15 +85,37 @@ def selection(tags: tuple[str, ...]) -> list[str]:
     return sorted(by_folded[tag.casefold()] for tag in tags)
 
 
+ASKING: Final = {"accepts", "structured", "reasoning", "languages", "context_tokens"}
+"""A teacher's settings, besides who it is, that decide what it is asked and by whom it is replaced."""
+
+
 def _teacher(pipeline: Pipeline, name: str, entry: Entry) -> Mapping[str, Any]:
+    """A teacher that policy lets see the source, with those of its fallbacks that may see it too."""
     config = pipeline.teacher(name)
     check(entry.id, entry.terms, name, config)
+    allowed = [other for other in config.fallback if _may_see(pipeline, other, entry)]
+    return {
+        **_one_teacher(name, config),
+        "fallbacks": [_one_teacher(other, pipeline.teacher(other)) for other in allowed],
+    }
+
+
+def _one_teacher(name: str, config: Teacher) -> dict[str, Any]:
+    asking = config.model_dump(mode="json", include=ASKING)
     return {
         **identity(name, config),
         "license": asdict(license_of(name, config)),
-        "accepts": list(config.accepts),
         "embedded": config.is_embedded,
+        "asking": {**asking, "pictures": {"max_pixels": config.pictures.max_pixels}},
     }
+
+
+def _may_see(pipeline: Pipeline, name: str, entry: Entry) -> bool:
+    try:
+        check(entry.id, entry.terms, name, pipeline.teacher(name))
+    except PolicyError:
+        return False
+    return True
 
 
 def _options(generator: Generator, options: Mapping[str, Any]) -> dict[str, Any]:

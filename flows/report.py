@@ -1,10 +1,11 @@
-"""The final table, organ system x modality per flow, as text, Markdown and plain data."""
+"""What a run made and what it cost: organ system x modality per flow, and flow x source x teacher."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from corpus.stats import Cell
+from flows.progress import Watcher
 
 HEADINGS: Final = ("organ system", "modality", "in", "generated", "rejected by reason", "kept", "tokens")
 NUMERIC: Final = frozenset({"in", "generated", "kept", "tokens"})
@@ -30,3 +31,28 @@ def as_data(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """The cells as plain data."""
     # Python 3.11's asdict makes a Counter of pairs out of a Counter
     return [{**asdict(cell), "rejected": dict(cell.rejected)} for cell in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was asked of one teacher for one source of one flow in one run; tokens and `usd` were paid now."""
+
+    flow: str
+    source: str
+    teacher: str
+    num_requests: int
+    num_replayed: int
+    num_refused: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float
+
+
+def spent_by(watcher: Watcher) -> list[Spend]:
+    """What every flow has asked of whom for which source, in the order of asking."""
+    return [
+        Spend(state.flow, source, teacher, **asdict(account))
+        for state in watcher.flows.values()
+        for teacher, meter in state.meters().items()
+        for source, account in tuple(meter.sources.items())
+    ]

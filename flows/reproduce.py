@@ -8,9 +8,10 @@ import pyarrow as pa
 from corpus.entries import CommitEntry
 from flows.judging import make_samples
 from flows.plan import Plan
+from flows.reading import positioned
 from flows.recipe import code_of
 from flows.synthesis import bench_of
-from flows.window import Teachers, positioned
+from flows.window import Teachers
 from schemas.arrow import SAMPLE_SCHEMA
 from schemas.errors import CorpusError
 from schemas.record import Record
@@ -60,7 +61,7 @@ def _replayed(kept: Any) -> OpenTeacher | None:
     """The recipe's teacher as its kept replies: whatever pipeline.toml says today."""
     if kept is None:
         return None
-    return kept_teacher({part: kept[part] for part in ("name", "model", "revision")})
+    return kept_teacher(kept)
 
 
 def _differing(made: Sample, row: dict[str, Any]) -> tuple[str, ...]:

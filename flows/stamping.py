@@ -1,13 +1,13 @@
 """From a conversation to a sample: id, tags, licence, provenance. The one place where they are stamped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.ask import Reply, Request
 from schemas.conversation import Conversation, Message, Verdict
 from schemas.license import License, meet
-from schemas.record import Frame, Media, Record, Tags
+from schemas.record import Evidence, Frame, Media, Record, Tags
 from schemas.sample import Grade, Sample, Struct, content_sha256, split_of
 from schemas.task import Task
 
@@ -46,7 +46,7 @@ def sample_of(
     index: int,
 ) -> Sample:
     """The row for the record's conversation number `index`, counted over what the generator made."""
-    messages = tuple(_message(message) for message in conversation.messages)
+    messages, frames = tuple(_message(message) for message in conversation.messages), record.frames
     terms = meet(record.terms.license, stamp.teacher_license if conversation.asks else None)
     return Sample(
         id=f"{stamp.flow}/{record.source}/{record.id}#{index}",
@@ -57,13 +57,13 @@ def sample_of(
         domain=record.domain,
         language=conversation.language,
         messages=messages,
-        images=tuple(_image(record, frame, number) for number, frame in enumerate(record.frames)),
+        images=tuple(_image(record, frame, number) for number, frame in enumerate(frames)),
         media=_media(record.media),
         modality=tags.modality,
         organ_system=tags.organ_system,
         organ_systems_also=tuple(map(str, tags.organ_systems_also)),
         scope=tags.scope,
-        tag_evidence=tuple(asdict(evidence) for evidence in tags.evidence),
+        tag_evidence=tuple(_evidence(evidence) for evidence in tags.evidence),
         gold=conversation.gold,
         answer_type=conversation.answer_type,
         pass_rate=conversation.pass_rate,
@@ -78,10 +78,10 @@ def sample_of(
         asks=tuple(_ask(request, reply) for request, reply in conversation.asks),
         teacher_license=stamp.teacher_license.name if stamp.teacher_license and conversation.asks else None,
         verdicts=tuple(_verdict(verdict) for verdict in verdicts),
-        content_sha256=content_sha256(messages, tuple(frame.sha256 for frame in record.frames)),
+        content_sha256=content_sha256(messages, tuple(frame.sha256 for frame in frames)),
         num_text_chars=sum(len(message.text) for message in conversation.messages),
-        num_frames=len(record.frames),
-        num_pixels=sum(frame.width * frame.height for frame in record.frames),
+        num_frames=len(frames),
+        num_pixels=sum(frame.width * frame.height for frame in frames),
     )
 
 
@@ -92,6 +92,16 @@ def _message(message: Message) -> Struct:
 
 def _image(record: Record, frame: Frame, number: int) -> Struct:
     return {"bytes": frame.data, "path": f"{record.source}-{record.id}-{number:03d}.{SUFFIX[frame.mime]}"}
+
+
+def _evidence(evidence: Evidence) -> Struct:
+    return {
+        "tag": evidence.tag,
+        "value": evidence.value,
+        "step": evidence.step,
+        "seen": evidence.seen,
+        "confidence": evidence.confidence,
+    }
 
 
 def _media(media: Sequence[Media]) -> tuple[Struct, ...]:

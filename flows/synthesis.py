@@ -1,14 +1,16 @@
 """One task, from records to a committed entry."""
 
+import asyncio
 import platform
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corpus.entries import CommitEntry
+from corpus.shards import warm_up
 from corpus.writer import TaskWriter
 from flows.judging import Bench
 from flows.progress import Watcher
@@ -25,15 +27,22 @@ from sources.catalogue import open_source
 from sources.entry import Entry
 from teachers.replay.blocks import Replies
 
+if TYPE_CHECKING:
+    from teachers.replay.mirror import Mirror
+
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What every task of a flow run shares: where the corpus is, what is read, who teaches, who watches."""
+    """What every task of a flow run shares: where the corpus is, what is read, who teaches, who watches.
+
+    `mirror` is where kept replies are copied to, if anywhere.
+    """
 
     root: Path
     catalogue: Mapping[str, Entry]
     teachers: Teachers
     watcher: Watcher
+    mirror: "Mirror | None" = None
 
 
 @dataclass(slots=True)
@@ -78,11 +87,14 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
     began, bench, tallies = time.time(), bench_of(task), Tallies()
     batch_gates = batch_gates_of(task.recipe["generator"], Bounds.model_validate(task.recipe["gates"]))
     source = open_source(task.source, shop.catalogue)
-    with ExitStack() as stack:
-        replies = stack.enter_context(Replies(shop.root, task.source, task.shard))
+    async with AsyncExitStack() as stack:
+        replies = stack.enter_context(Replies(shop.root, task.source, task.shard, shop.mirror))
+        await asyncio.to_thread(replies.prepare, task.start, task.stop)
         writer = stack.enter_context(TaskWriter(shop.root, task))
         spool = stack.enter_context(Spool())
-        async for outcome in outcomes(task, bench, source, shop.teachers, replies):
+        warming = asyncio.get_running_loop().run_in_executor(None, warm_up)
+        settled = await stack.enter_async_context(aclosing(outcomes(task, bench, source, shop.teachers, replies)))
+        async for outcome in settled:
             for reject in outcome.rejects:
                 writer.reject(reject)
             for sample in outcome.samples:
@@ -90,8 +102,11 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
             tallies.add(outcome.tally)
             shop.watcher.record(task.flow, outcome.tally)
         shop.teachers.vouch()
+        await warming
         settle(spool, batch_gates, writer, tallies)
-        return writer.commit(list(tallies.cells.values()), _made(began))
+        entry = writer.commit(list(tallies.cells.values()), _made(began))
+        await asyncio.to_thread(replies.compact)
+        return entry
 
 
 def settle(spool: Spool, gates: Iterable[BatchGate], writer: TaskWriter, tallies: Tallies) -> None:

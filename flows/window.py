@@ -2,22 +2,32 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final
 
 from flows.judging import Bench, Outcome, make_samples
+from flows.reading import Item, read_ahead
 from schemas.ask import Ask, Reply, Request
-from schemas.record import Record, Reject, SourceShard, Tags
+from schemas.record import Record, Reject, Tags
 from schemas.task import Tally, Task
 from sources.base import Source
-from sources.tagging.cascade import tag
-from teachers.opening import OpenTeacher
 from teachers.replay.blocks import Replies
 from teachers.replay.log import ReplyLog
+from teachers.teacher import OpenTeacher
 
-RECORDS_PER_SLOT: Final = 4
-"""Records under way per request in flight: one slow head of the line must starve nobody."""
+RECORDS_PER_SLOT: Final = 2
+"""Records at work per request in flight, so that a place on the wire never waits for one to be made ready."""
+
+MAX_BYTES: Final = 256 << 20
+"""Bytes of frames that a task holds, at work and waiting for their turn; one record may pass it alone."""
+
+GRACE_S: Final = 30.0
+"""After an error, how long the requests on the wire may take to land, in seconds: they are paid for."""
+
+INTERRUPTED_GRACE_S: Final = 5.0
+"""The same after Ctrl-C, or when another task failed and has waited already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +36,13 @@ class Teachers:
 
     teacher: OpenTeacher | None
     judge: OpenTeacher | None
+    stopped: list[BaseException] = field(default_factory=list[BaseException])
+    """What made the run stop: the first error, then those that it led to."""
 
     @property
     def max_in_flight(self) -> int:
         """The teacher's ceiling; 1 where nobody is asked."""
-        return self.teacher.config.max_in_flight if self.teacher else 1
+        return self.teacher.capacity if self.teacher else 1
 
     def vouch(self) -> None:
         """TeacherError when one of them has given no usable answer in this run."""
@@ -38,11 +50,28 @@ class Teachers:
             if one is not None:
                 one.vouch()
 
-    def asks(self, record: Record, replies: ReplyLog) -> tuple[Ask, Ask | None]:
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that somebody should read."""
+        for one in (self.teacher, self.judge):
+            if one is not None:
+                one.meter.note(sentence)
+                return
+
+    def stop(self, error: BaseException, reason: str) -> None:
+        """Let what is on the wire land, and send nothing more: every ask from now on is a TeacherError."""
+        self.stopped.append(error)
+        for one in (self.teacher, self.judge):
+            if one is not None:
+                one.stop(reason)
+
+    def asks(self, record: Record, replies: ReplyLog, flow: str = "") -> tuple[Ask, Ask | None]:
         """`ask` of the teacher and of the judge for one record, under that record's terms."""
         terms, source = record.terms, record.source
-        of = [one and one.ask_of(source=source, terms=terms, replies=replies) for one in (self.teacher, self.judge)]
-        return of[0] or _nobody, of[1]
+        asks = [
+            one and one.ask_of(source=source, terms=terms, replies=replies, flow=flow)
+            for one in (self.teacher, self.judge)
+        ]
+        return asks[0] or _nobody, asks[1]
 
 
 async def _nobody(request: Request) -> Reply:
@@ -52,64 +81,116 @@ async def _nobody(request: Request) -> Reply:
 
 async def outcomes(
     task: Task, bench: Bench, source: Source, teachers: Teachers, replies: Replies
-) -> AsyncIterator[Outcome]:
+) -> AsyncGenerator[Outcome]:
     """What became of every record of the task, in record order.
 
-    Memory does not grow with the task: at most `RECORDS_PER_SLOT` records per request in flight are
-    held. Any error cancels what is under way and is raised with the record's name on it.
+    A slow record starves nobody: others go on behind it, and their outcomes wait. At most
+    `RECORDS_PER_SLOT` records per request in flight are at work, and at most `MAX_BYTES` of frames are
+    held. The first error stops the teachers, lets what is on the wire land, and is raised with its
+    record's name on it. Close it (`contextlib.aclosing`) when it is not read to its end.
     """
-    window: deque[asyncio.Task[Outcome]] = deque()
+    window = _Window(task, bench, teachers, replies)
     try:
-        async for position, item in _read(source, task):
-            if isinstance(item, Reject):
-                window.append(asyncio.create_task(_unreadable(item)))
-            elif _wanted(tags := tag(item), task):
-                window.append(asyncio.create_task(_one(task, bench, item, tags, teachers, replies.of(position))))
-            while len(window) >= RECORDS_PER_SLOT * teachers.max_in_flight:
-                yield await window.popleft()
-        while window:
-            yield await window.popleft()
-    finally:
-        for running in window:
-            running.cancel()
-        await asyncio.gather(*window, return_exceptions=True)
-
-
-async def _read(source: Source, task: Task) -> AsyncIterator[tuple[int, Record | Reject]]:
-    """The task's records with their positions, read in a thread: decoding must not hold up replies."""
-    records = positioned(source, task)
-    while (item := await asyncio.to_thread(_next, records)) is not None:
-        yield item
-
-
-def positioned(source: Source, task: Task) -> Iterator[tuple[int, Record | Reject]]:
-    """The task's records, each with its position in the source's shard."""
-    shard = SourceShard(task.shard, task.num_records)
-    return enumerate(source.records(shard, task.start, task.stop), task.start)
-
-
-def _next(records: Iterator[tuple[int, Record | Reject]]) -> tuple[int, Record | Reject] | None:
-    return next(records, None)
-
-
-def _wanted(tags: Tags, task: Task) -> bool:
-    """Whether a tag filter lets the record in; without a filter everything is wanted."""
-    select = task.recipe["select"]
-    return not select or bool({str(tags.modality), str(tags.organ_system), str(tags.scope)} & set(select))
-
-
-async def _one(task: Task, bench: Bench, record: Record, tags: Tags, teachers: Teachers, replies: ReplyLog) -> Outcome:
-    ask, judge = teachers.asks(record, replies)
-    try:
-        outcome = await make_samples(bench, record, tags, ask, judge)
+        async with aclosing(read_ahead(source, task)) as chunks:
+            async for items in chunks:
+                for item in items:
+                    while not window.has_room:
+                        await window.change()
+                        for outcome in window.ended():
+                            yield outcome
+                    window.start(item)
+                for outcome in window.ended():
+                    yield outcome
+        while window.line:
+            await window.change()
+            for outcome in window.ended():
+                yield outcome
     except Exception as error:
-        error.add_note(f"while making {task.title}, record {record.id}")
+        await window.drain(error, GRACE_S)
+        raise teachers.stopped[0] from None
+    except BaseException as error:
+        await window.drain(error, INTERRUPTED_GRACE_S)
         raise
-    return outcome
 
 
-async def _unreadable(reject: Reject) -> Outcome:
+class _Window:
+    """The records of one task that are at work, or done and waiting for those before them."""
+
+    def __init__(self, task: Task, bench: Bench, teachers: Teachers, replies: Replies) -> None:
+        self._task = task
+        self._bench = bench
+        self._teachers = teachers
+        self._replies = replies
+        self._most = RECORDS_PER_SLOT * teachers.max_in_flight
+        self._changed = asyncio.Event()
+        self._failed: BaseException | None = None
+        self._num_running = 0
+        self._num_bytes = 0
+        self.line: deque[tuple[asyncio.Task[Outcome], int]] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another record may start."""
+        return not self.line or (self._num_running < self._most and self._num_bytes < MAX_BYTES)
+
+    def start(self, item: Item) -> None:
+        """Set a record to work at the end of the line."""
+        running = asyncio.create_task(self._outcome(item))
+        running.add_done_callback(self._note)
+        num_bytes = item.num_bytes
+        self.line.append((running, num_bytes))
+        self._num_running += 1
+        self._num_bytes += num_bytes
+
+    async def change(self) -> None:
+        """Wait until a record ends; raises the error of one that failed, wherever it stands in the line."""
+        await self._changed.wait()
+        self._changed.clear()
+        if self._failed is not None:
+            raise self._failed
+
+    def ended(self) -> Iterator[Outcome]:
+        """Take the outcomes that nothing stands before any more."""
+        while self.line and self.line[0][0].done():
+            ended, num_bytes = self.line.popleft()
+            self._num_bytes -= num_bytes
+            yield ended.result()
+
+    async def drain(self, error: BaseException, grace_s: float) -> None:
+        """Send nothing more, let what is on the wire land for so many seconds, then cancel the rest."""
+        self._teachers.stop(error, f"the run is stopping: {error}" if str(error) else "the run is stopping")
+        left = [running for running, _ in self.line]
+        try:
+            if left:
+                await asyncio.wait(left, timeout=grace_s)
+        finally:
+            for running in left:
+                running.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    def _note(self, ended: asyncio.Task[Outcome]) -> None:
+        self._num_running -= 1
+        self._changed.set()
+        if self._failed is None and not ended.cancelled():
+            self._failed = ended.exception()
+
+    async def _outcome(self, item: Item) -> Outcome:
+        if isinstance(item.read, Reject) or item.tags is None:
+            return _unreadable(item.read)
+        return await self._made(item.read, item.tags, self._replies.of(item.position))
+
+    async def _made(self, record: Record, tags: Tags, replies: ReplyLog) -> Outcome:
+        ask, judge = self._teachers.asks(record, replies, self._task.flow)
+        try:
+            return await make_samples(self._bench, record, tags, ask, judge)
+        except Exception as error:
+            error.add_note(f"while making {self._task.title}, record {record.id}")
+            raise
+
+
+def _unreadable(reject: Record | Reject) -> Outcome:
     """A record that its source could not read: counted, kept, in no cell."""
+    assert isinstance(reject, Reject)
     outcome = Outcome(tally=Tally("unresolved", "unresolved", num_in=1))
     outcome.refuse(reject)
     return outcome

@@ -1,8 +1,9 @@
 """What a generator is: one record and one `ask` in, conversations out."""
 
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from generators.prompt import Prompt, load_prompt
+from generators.shape import Shape
 from schemas.ask import Ask, Sampling
 from schemas.conversation import Conversation, Message
 from schemas.pipeline import Table
@@ -32,22 +33,30 @@ class AskOptions(Table):
 
 
 Asking = TypeVar("Asking", bound=AskOptions)
+Thinking = Literal["none", "written", "native"]
+"""Whether samples hold `<think>` text: not at all, as a teacher's reply, or as what it thought before its reply."""
 
 
 class OnePrompt(Generic[Asking]):
-    """What generators share that have one prompt and ask once a record."""
+    """What generators share that have one prompt and ask once a record; `replies` is what they need of one."""
+
+    replies: ClassVar[type[Shape]] = Shape
 
     def __init__(self, options: Asking, seed: int) -> None:
         self.options, self.seed = options, seed
-        self.prompt = load_prompt(options.prompt)
+        self.prompt = load_prompt(options.prompt, self.replies)
 
-    def prompts(self) -> tuple[Prompt, ...]:
+    def prompts(self) -> tuple[Prompt[Any], ...]:
         """The one prompt."""
         return (self.prompt,)
 
     def num_asks(self) -> int:
         """One."""
         return 1
+
+    def thinking(self) -> Thinking:
+        """No `<think>` text."""
+        return "none"
 
 
 class Generator(Protocol):
@@ -64,12 +73,16 @@ class Generator(Protocol):
 
     def __init__(self, options: Any, seed: int) -> None: ...
 
-    def prompts(self) -> tuple[Prompt, ...]:
+    def prompts(self) -> tuple[Prompt[Any], ...]:
         """Every prompt file that `generate` may render, for fingerprints; empty when none is."""
         ...
 
     def num_asks(self) -> int:
         """Requests for one record when nothing is asked twice: what a plan is sized with."""
+        ...
+
+    def thinking(self) -> Thinking:
+        """Whose `<think>` text the samples hold, for teachers that hide theirs (generators/thinking.py)."""
         ...
 
     def accepts(self, record: Record) -> bool:

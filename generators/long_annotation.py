@@ -5,6 +5,7 @@ from typing import ClassVar
 from generators.asking import Style, ask_with, common
 from generators.base import AskOptions, OnePrompt, show
 from generators.facts import fact_lines
+from generators.shape import Shape
 from generators.variety import number
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -18,12 +19,23 @@ class LongAnnotationOptions(AskOptions):
     max_tokens: int = 1_536
 
 
+class LongAnnotationReply(Shape):
+    """What a long description needs of a reply; small teachers write no anatomy and no relations."""
+
+    acquisition: str
+    findings: list[str] | str
+    impression: str
+    anatomy: str = ""
+    relations: str = ""
+
+
 class LongAnnotation(OnePrompt[LongAnnotationOptions]):
     """One long description a record: acquisition, anatomy, findings, relations, impression."""
 
     name: ClassVar[str] = "long_annotation"
     version: ClassVar[int] = 1
     Options: ClassVar[type[LongAnnotationOptions]] = LongAnnotationOptions
+    replies: ClassVar[type[Shape]] = LongAnnotationReply
 
     def accepts(self, record: Record) -> bool:
         """A record with something said about it; a report may come without pictures."""
@@ -39,4 +51,4 @@ class LongAnnotation(OnePrompt[LongAnnotationOptions]):
             human = f"{human}\n\n{record.facts.report}"
         task = "report" if record.frames else "report-structuring"
         messages = (show(record, human), Message("assistant", text))
-        return [Conversation(messages, task, (answer.pair,), self.prompt.header.language)]
+        return [Conversation(messages, task, answer.pairs, self.prompt.header.language)]

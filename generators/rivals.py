@@ -1,5 +1,6 @@
 """Closed sets of the same type: what else a fact could have been, for wrong statements and distractors."""
 
+import functools
 from typing import Final
 
 from generators.facts import VISIBLE
@@ -43,6 +44,7 @@ def targets_of(record: Record) -> tuple[tuple[str, str], ...]:
     return tuple(reversed(short.values()))
 
 
+@functools.lru_cache(maxsize=1_024)
 def rivals_of(value: str) -> tuple[str, ...]:
     """The other members of the first set that `value` belongs to; empty when it is in none."""
     for members in SETS:

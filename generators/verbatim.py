@@ -1,8 +1,9 @@
 """verbatim: the publisher's own conversation, kept as it is, with no teacher."""
 
 import re
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from generators.base import Thinking
 from generators.prompt import Prompt
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -33,13 +34,17 @@ class Verbatim:
     def __init__(self, options: VerbatimOptions, seed: int) -> None:
         self.options = options
 
-    def prompts(self) -> tuple[Prompt, ...]:
+    def prompts(self) -> tuple[Prompt[Any], ...]:
         """None: nothing is asked."""
         return ()
 
     def num_asks(self) -> int:
         """None."""
         return 0
+
+    def thinking(self) -> Thinking:
+        """None is made."""
+        return "none"
 
     def accepts(self, record: Record) -> bool:
         """A record whose publisher wrote a conversation."""

@@ -7,6 +7,7 @@ from pydantic import Field
 from generators.asking import Style, ask_with, common
 from generators.base import AskOptions, OnePrompt, show
 from generators.facts import duration, fact_lines
+from generators.shape import Shape
 from generators.variety import number
 from schemas.ask import Ask
 from schemas.conversation import Conversation, Message
@@ -21,12 +22,20 @@ class VideoDescriptionOptions(AskOptions):
     parts: Annotated[int, Field(ge=1, le=32)] = 4
 
 
+class VideoDescriptionReply(Shape):
+    """What a timed description needs of a reply: one event for each segment."""
+
+    overview: str
+    events: list[str]
+
+
 class VideoDescription(OnePrompt[VideoDescriptionOptions]):
     """One timed description a record; the times are the record's, the words the teacher's."""
 
     name: ClassVar[str] = "video_description"
     version: ClassVar[int] = 1
     Options: ClassVar[type[VideoDescriptionOptions]] = VideoDescriptionOptions
+    replies: ClassVar[type[Shape]] = VideoDescriptionReply
 
     def accepts(self, record: Record) -> bool:
         """A record with a timed video and something said about it."""
@@ -42,7 +51,7 @@ class VideoDescription(OnePrompt[VideoDescriptionOptions]):
         text = self.prompt.answer(answer.usable(), **variables)
         human = self.prompt.human(number(self.seed, record.id, "human"), **variables)
         messages = (show(record, human), Message("assistant", text))
-        return [Conversation(messages, "video-description", (answer.pair,), self.prompt.header.language)]
+        return [Conversation(messages, "video-description", answer.pairs, self.prompt.header.language)]
 
 
 def cut(video: Media, parts: int) -> tuple[Segment, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 Split = Literal["train", "validation", "test"]
@@ -59,11 +60,14 @@ class Sample:
 
     def row(self) -> dict[str, Any]:
         """The columns as a dictionary, shallow."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        return dict(zip(COLUMNS, _values_of(self), strict=True))
 
 
 COLUMNS: Final = tuple(column.name for column in fields(Sample))
 """Column names, in order."""
+
+_values_of: Final = attrgetter(*COLUMNS)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 def split_of(source: str, group_id: str) -> Split:
@@ -77,5 +81,5 @@ def split_of(source: str, group_id: str) -> Split:
 
 def content_sha256(messages: tuple[Struct, ...], image_sha256: tuple[str, ...]) -> str:
     """Hash of what a model would train on: the messages and the images, nothing else."""
-    text = json.dumps([list(messages), list(image_sha256)], ensure_ascii=False, sort_keys=True)
+    text = _ENCODER.encode([list(messages), list(image_sha256)])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -17,8 +17,17 @@ REFUSED: Final = "teacher-refused"
 FAILED: Final = "teacher-failed"
 """The reason of a reject whose request failed at every try while others were answered."""
 
+OVERSIZED: Final = "oversized-reply"
+"""The reason of a reject whose response was larger than anything that is read."""
+
+NO_CONTENT: Final = "no-content"
+"""The problem of a kept reply that is a chat completion without text."""
+
 REFUSED_STATUSES: Final = frozenset({400, 413, 422})
 """They refuse this one request and say nothing of the next."""
+
+NO_MONEY: Final = ("insufficient_quota", "exceeded your current quota")
+"""In a 429's words, they mean that no request will be answered until somebody pays."""
 
 BUSY_STATUSES: Final = frozenset({429, 502, 503})
 """They ask everyone to come back later."""
@@ -35,6 +44,10 @@ ADVICE: Final = {
 """What to do about a status that no request will get past."""
 
 
+MAX_WISH_S: Final = 120.0
+"""The longest Retry-After that is obeyed, in seconds; a longer wish is cut to it."""
+
+
 def public_url(url: str) -> str:
     """A URL without user, password and query, as it may be shown."""
     parts = urlsplit(url)
@@ -46,7 +59,18 @@ class UnreachableError(TransientError):
 
 
 class BusyError(TransientError):
-    """The endpoint, or what stands before it, asks everyone to come back later."""
+    """The endpoint, or what stands before it, asks everyone to come back later.
+
+    `is_of_gateway` when it may be this request that broke what is behind the gateway (502, 503).
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, *, is_of_gateway: bool = False) -> None:
+        super().__init__(message, retry_after)
+        self.is_of_gateway = is_of_gateway
+
+
+class LateError(TransientError):
+    """The endpoint did not answer in time: it may have more to do than it can."""
 
 
 class NotACompletion(GenerationError):  # a kind of reply, not a kind of error
@@ -63,10 +87,14 @@ class NotACompletion(GenerationError):  # a kind of reply, not a kind of error
 def refusal(where: str, status: int, words: str, headers: Mapping[str, str]) -> PipelineError:
     """What an error response means for this request and for the next; `words` are the server's own."""
     said = f"{where} answered HTTP {status}: {words or '(no words)'}"
+    if status == 429 and any(sign in words for sign in NO_MONEY):
+        return TeacherError(f"{said}; {ADVICE[402]}")
     if status in REFUSED_STATUSES:
         return GenerationError(REFUSED, f"HTTP {status}: {words}")
     if status in BUSY_STATUSES:
-        return BusyError(said, retry_after(headers))
+        return BusyError(said, retry_after(headers), is_of_gateway=status != 429)
+    if status == 504:
+        return LateError(said, retry_after(headers))
     if status in TRANSIENT_STATUSES or status >= 500:
         return TransientError(said, retry_after(headers))
     if 300 <= status < 400:
@@ -75,13 +103,24 @@ def refusal(where: str, status: int, words: str, headers: Mapping[str, str]) -> 
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The server's wish in seconds from now, given as seconds or as a date; None when it gives none."""
-    value = headers.get("retry-after", "")
+    """The server's wish in seconds from now, given as seconds or as a date; None when it gives none.
+
+    A date counts from the response's own Date, so that no clock but the server's is asked.
+    """
+    value = headers.get("Retry-After", "")
     try:
-        return max(0.0, float(value))
+        return max(0.0, min(MAX_WISH_S, float(value)))
     except ValueError:
         pass
+    wished, now = _seconds(value), _seconds(headers.get("Date", ""))
+    if wished is None:
+        return None
+    return max(0.0, min(MAX_WISH_S, wished - (time.time() if now is None else now)))
+
+
+def _seconds(date: str) -> float | None:
+    """An HTTP date as seconds since 1970; None when it is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None

@@ -25,6 +25,9 @@ EMBEDDED: Final[Mapping[str, EmbeddedModel]] = {"smollm2": EmbeddedModel("llm-sm
 ENGINE: Final = "xllamacpp"
 """The distribution whose llama.cpp serves an embedded model."""
 
+UNPINNED: Final = "unpinned:"
+"""What the revision of a teacher without one starts with; its name follows."""
+
 OUTPUT_TERMS: Final = tuple(
     License(name, commercial=commercial, share_alike=share, derivatives=True, attribution=attribution)
     for name, commercial, share, attribution in (
@@ -47,15 +50,26 @@ def identity(name: str, config: Teacher) -> dict[str, str]:
     """`name`, `model` and `revision` of a teacher; nothing is loaded and no URL enters.
 
     An embedded teacher's revision is computed: weights package, quantization and engine, so that
-    another build of any of them never answers for this one. ConfigError when the model is not known
-    or not installed.
+    another build of any of them never answers for this one. A teacher without `revision` gets
+    `unpinned:` and its own name: two servers that both call their model "default" share no reply, and a
+    teacher that is renamed starts anew. ConfigError when the model is not known or not installed.
     """
     revision = config.revision
     if config.is_embedded:
         if revision:
             raise ConfigError(f"[teachers.{name}]: revision = {revision!r}, but {config.model} has its own; remove it")
         revision = _embedded_revision(name, config)
-    return {"name": name, "model": config.model, "revision": revision}
+    if revision.startswith(UNPINNED):
+        raise ConfigError(
+            f"[teachers.{name}]: revision = {revision!r}: {UNPINNED!r} is the mark of a teacher that has none; name "
+            "the weights, their quantization and the chat template, or remove the key"
+        )
+    return {"name": name, "model": config.model, "revision": revision or f"{UNPINNED}{name}"}
+
+
+def is_unpinned(known: Mapping[str, str]) -> bool:
+    """Whether an identity has no revision of its own: nothing but a canary tells when its model changes."""
+    return known["revision"].startswith(UNPINNED)
 
 
 def license_of(name: str, config: Teacher) -> License:

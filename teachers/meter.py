@@ -11,6 +11,10 @@ BOUNDS: Final = tuple(round(0.001 * 1.25**step, 6) for step in range(64))
 """Upper bounds of the latency histogram's buckets, in seconds: 1 ms to 21 minutes, 25% apart."""
 
 
+NUM_NOTES: Final = 20
+"""How many sentences a meter keeps."""
+
+
 @dataclass(slots=True)
 class Latency:
     """A histogram of seconds from sending a request to having its whole answer."""
@@ -36,12 +40,26 @@ class Latency:
 
 
 @dataclass(slots=True)
+class Account:
+    """What was asked of one teacher for one source: the same counts as `Meter`'s, from the same moments."""
+
+    num_requests: int = 0
+    num_replayed: int = 0
+    num_refused: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+
+
+@dataclass(slots=True)
 class Meter:
     """Counters of one teacher in one run.
 
     `num_requests` counts every answered request, `num_replayed` those of them answered from a kept
     reply. Tokens and `usd` count what was paid now: a replayed reply adds nothing to them. `num_refused`
     counts requests that ended without a reply. `in_flight`, `limit` and `num_healthy` are gauges.
+    `notes` are sentences for people, the last NUM_NOTES of them. `sources` has the same
+    counts by source, for those who ask for one.
     """
 
     num_requests: int = 0
@@ -57,18 +75,37 @@ class Meter:
     num_healthy: int = 0
     num_endpoints: int = 0
     drift: str = ""
+    notes: list[str] = field(default_factory=list[str], compare=False)
+    sources: dict[str, Account] = field(default_factory=dict[str, Account], compare=False)
 
-    def replayed(self) -> None:
+    def replayed(self, source: str = "") -> None:
         """Count a request that a kept reply answered."""
-        self.num_requests += 1
-        self.num_replayed += 1
+        for one in (self, self._account(source)):
+            one.num_requests += 1
+            one.num_replayed += 1
 
-    def paid(self, reply: Reply) -> None:
+    def refused(self, source: str = "") -> None:
+        """Count a request that ended without a reply."""
+        self.num_refused += 1
+        self._account(source).num_refused += 1
+
+    def paid(self, reply: Reply, source: str = "") -> None:
         """Count a request that the teacher answered."""
-        self.num_requests += 1
-        self.prompt_tokens += reply.prompt_tokens
-        self.completion_tokens += reply.completion_tokens
-        self.usd += reply.usd
+        for one in (self, self._account(source)):
+            one.num_requests += 1
+            one.prompt_tokens += reply.prompt_tokens
+            one.completion_tokens += reply.completion_tokens
+            one.usd += reply.usd
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that somebody should read."""
+        self.notes = [*self.notes[-NUM_NOTES + 1 :], sentence]
+
+    def _account(self, source: str) -> Account:
+        account = self.sources.get(source)
+        if account is None:
+            account = self.sources[source] = Account()
+        return account
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, with the latency as its 50th and 95th percentiles in seconds."""
@@ -87,4 +124,5 @@ class Meter:
             "healthy": self.num_healthy,
             "endpoints": self.num_endpoints,
             "drift": self.drift,
+            "notes": list(self.notes),
         }

@@ -36,6 +36,10 @@ def locality_of(name: str, config: Teacher) -> Locality:
     """Where a teacher runs, its claim verified as far as its URLs show; ConfigError when they deny it."""
     if config.is_embedded:
         return "embedded"
+    if config.serve is not None:
+        for url in config.base_url:
+            _check_claim(name, "loopback", urlsplit(url).hostname or "")
+        return "loopback"
     if config.locality == "embedded":
         raise ConfigError(
             f'[teachers.{name}]: locality = "embedded", but the run does not start {config.model!r}; '

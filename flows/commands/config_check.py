@@ -1,6 +1,5 @@
 """The command that checks pipeline.toml before anything runs."""
 
-import os
 from pathlib import Path
 
 import typer
@@ -8,22 +7,19 @@ import typer
 from flows.commands.options import Config, Json, params_of
 from flows.commands.printing import print_json
 from flows.plan import make_plan
-from schemas.errors import ConfigError
 from schemas.pipeline import load
+from teachers.opening import check_place, key_of
 
 
 def check(config: Config = "pipeline.toml", json: Json = False) -> None:
     """Check every key, name, option, gate, key variable and policy rule of pipeline.toml; call nobody."""
     pipeline = load(Path(config))
     plan = make_plan(tuple(pipeline.flows), params_of(config))
-    used = {name for flow in plan.flows for name in (flow.table.teacher, flow.table.judge) if name}
+    named = {name for flow in plan.flows for name in (flow.table.teacher, flow.table.judge) if name}
+    used = named | {other for name in named for other in pipeline.teachers[name].fallback}
     for name in sorted(used):
-        variable = pipeline.teachers[name].api_key_env
-        if variable and not os.environ.get(variable):
-            raise ConfigError(
-                f"{config}: [teachers.{name}]: the environment variable {variable} is not set; "
-                "export it with the endpoint's key"
-            )
+        check_place(name, pipeline.teachers[name])
+        key_of(name, pipeline.teachers[name])
     if json:
         print_json({"ok": True, "flows": list(pipeline.flows), "teachers": sorted(used)})
         return

@@ -1,4 +1,4 @@
-"""Commands that look at a corpus: status, stats, show, reproduce, verify."""
+"""Commands that look at a corpus: status, runs, stats, show, reproduce, verify."""
 
 import asyncio
 import time
@@ -57,6 +57,19 @@ def _progress_of(flow: FlowPlan) -> FlowProgress:
         num_samples=sum(entry.num_rows for entry in entries),
         ended=max((entry.made["ended"] for entry in entries), default=None),
     )
+
+
+def runs(
+    num: Annotated[int, typer.Option("-n", "--num", min=1, help="Runs to show.")] = 10,
+    config: Config = "pipeline.toml",
+    json: Json = False,
+) -> None:
+    """The last runs: when, how long, what they asked and spent, how they ended. Killed ones too."""
+    from flows.commands.printing import print_runs
+    from flows.run_record import read_runs
+
+    found = read_runs(corpus_root(load(Path(config)), config), num)
+    print_json(found) if json else print_runs(found)
 
 
 def stats(config: Config = "pipeline.toml", snapshot: SnapshotName = "latest", json: Json = False) -> None:

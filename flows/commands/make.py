@@ -15,15 +15,19 @@ from flows.commands.options import (
     Flows,
     Json,
     Limit,
+    MetricsPath,
+    MetricsPort,
     Sources,
     Tags,
     TeacherName,
     chosen_flows,
     params_of,
 )
-from flows.commands.printing import OUT, print_plan, print_table, print_where
+from flows.commands.printing import OUT, print_plan, print_spend, print_table, print_where
 from flows.params import FlowParams
 from flows.plan import Plan, make_plan
+from flows.progress import Watcher
+from flows.report import Spend, spent_by
 from schemas.pipeline import load
 
 
@@ -37,6 +41,8 @@ def run(
     config: Config = "pipeline.toml",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     no_server: Annotated[bool, typer.Option("--no-server", help="Run without Prefect.")] = False,
+    metrics: MetricsPort = None,
+    metrics_file: MetricsPath = None,
     json: Json = False,
 ) -> None:
     """Run flows: read records, ask the teacher, gate the replies, commit shards, take a snapshot.
@@ -51,28 +57,35 @@ def run(
         print_plan(plan, json)
         return
     made = bool(plan.missing)
+    asked: list[Spend] = []
     if made:
-        _run(plan, params, no_server, json)
+        asked = _run(plan, params, no_server, json, metrics, metrics_file)
         plan = make_plan(names, params)
     before = list_snapshots(plan.root)
     snapshot = take_snapshot(plan.root, plan.tasks)
     if json or made or snapshot.name not in before:
-        print_table(plan, snapshot.name, json)
+        print_table(plan, snapshot.name, json, asked)
     if not json:
         print_where(plan, snapshot.name) if made else _say_done(plan, snapshot.name)
 
 
-def _run(plan: Plan, params: FlowParams, no_server: bool, json: bool) -> None:
-    """Run the plan's flows one after the other, watched, under one budget."""
-    from flows.progress import WATCHER, Bars
-    from flows.running import BUDGET
-    from teachers.budget import Budget
+def _run(
+    plan: Plan, params: FlowParams, no_server: bool, json: bool, port: int | None, metrics_file: Path | None
+) -> list[Spend]:
+    """Run the plan's flows one after the other, watched, under one budget; who was asked for what."""
+    from flows.commands.watching import watched
 
-    names = tuple(flow.flow for flow in plan.flows)
-    with Bars(Console(stderr=json)) as bars:
-        WATCHER.set(bars)
-        BUDGET.set(Budget(plan.pipeline.budget.usd))
-        asyncio.run(_plain(names, params) if no_server else _orchestrated(names, params))
+    names, console = tuple(flow.flow for flow in plan.flows), Console(stderr=json)
+    watching = watched(plan, "run", params.config, console, port, metrics_file)
+    watcher: Watcher | None = None
+    try:
+        with watching as watcher:
+            asyncio.run(_plain(names, params) if no_server else _orchestrated(names, params))
+    except BaseException:
+        if watcher is not None:
+            print_spend(console, spent_by(watcher))  # what was paid is kept, whatever stopped the run
+        raise
+    return spent_by(watcher)
 
 
 async def _plain(names: tuple[str, ...], params: FlowParams) -> None:

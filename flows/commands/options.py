@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,16 @@ Tags = Annotated[
 ]
 TeacherName = Annotated[str | None, typer.Option("--teacher", help="Another teacher of pipeline.toml.")]
 SnapshotName = Annotated[str, typer.Option("--snapshot", help="A snapshot such as v000003, or latest.")]
+
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics", min=0, max=65_535, metavar="PORT", help="Serve Prometheus counters on loopback (0: a free port)."
+    ),
+]
+MetricsPath = Annotated[
+    Path | None, typer.Option("--metrics-file", help="Write Prometheus counters to this file every few seconds.")
+]
 
 
 def chosen_flows(flows: list[str] | None, all_flows: bool, configured: list[str]) -> tuple[str, ...]:

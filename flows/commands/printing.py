@@ -4,7 +4,9 @@ import itertools
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,10 +14,20 @@ from rich.table import Table
 
 from corpus.stats import Cell, cells_of, totals_of
 from flows.plan import Plan
-from flows.report import HEADINGS, NUMERIC, as_data, texts_of
+from flows.report import HEADINGS, NUMERIC, Spend, as_data, texts_of
 
 OUT: Final = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=132)
 """Standard output; a file or a pipe gets lines wide enough for the tables."""
+
+COUNTS: Final = {
+    "num_requests": "requests",
+    "num_replayed": "replayed",
+    "num_refused": "refused",
+    "prompt_tokens": "tokens in",
+    "completion_tokens": "tokens out",
+    "usd": "usd",
+}
+"""The columns of the table of what was asked, by the fields that they show."""
 
 
 def print_json(value: Any) -> None:
@@ -50,13 +62,36 @@ def print_plan(plan: Plan, as_json_document: bool) -> None:
     OUT.print("Requests and tokens are estimates from the first record of each source; no teacher was called.")
 
 
-def print_table(plan: Plan, snapshot: str, as_json_document: bool) -> None:
-    """Organ system x modality, flow by flow, with each flow's total."""
+def print_table(plan: Plan, snapshot: str, as_json_document: bool, asked: Sequence[Spend] = ()) -> None:
+    """Organ system x modality, flow by flow, with each flow's total; then who was asked in this run."""
     cells = cells_of(plan.entries)
     if as_json_document:
-        print_json({"corpus": str(plan.root), "snapshot": snapshot, **document_of(cells)})
+        spent = [asdict(one) for one in asked]
+        print_json({"corpus": str(plan.root), "snapshot": snapshot, **document_of(cells), "asked": spent})
     else:
         print_cells(cells)
+        print_spend(OUT, asked)
+
+
+def print_spend(console: Console, asked: Sequence[Spend]) -> None:
+    """What this run asked of whom for which source, and what it cost; nothing when nobody was asked."""
+    if not asked:
+        return
+    table = Table(title="[bold]asked in this run", title_justify="left", show_footer=len(asked) > 1)
+    total = [sum(getattr(one, name) for one in asked) for name in COUNTS]
+    for name, foot in zip(("flow", "source", "teacher"), ("all", "", ""), strict=True):
+        table.add_column(name, foot)
+    for name, foot in zip(COUNTS.values(), _counts(total), strict=True):
+        table.add_column(name, foot, justify="right")
+    for one in asked:
+        counts = _counts([getattr(one, name) for name in COUNTS])
+        table.add_row(one.flow, one.source, one.teacher, *counts)
+    console.print(table)
+
+
+def _counts(values: Sequence[float]) -> list[str]:
+    *counts, usd = values
+    return [*(f"{count:,}" for count in counts), f"{usd:,.4f}"]
 
 
 def document_of(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -74,6 +109,33 @@ def print_cells(cells: Sequence[Cell]) -> None:
             if cell.flow == total.flow:
                 table.add_row(*texts_of(cell))
         OUT.print(table)
+
+
+def print_runs(runs: Sequence[dict[str, Any]]) -> None:
+    """A line per run: its start, length, command, records, requests, money and end."""
+    from flows.run_record import state_of
+
+    table = Table(title="Runs", title_justify="left")
+    for name in ("started", "took", "command", "records", "asked", "replayed", "tokens", "usd", "ended"):
+        table.add_column(name, justify="left" if name in ("started", "command", "ended") else "right")
+    for run in runs:
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started"]))
+        took = f"{(run['ended'] or run['updated']) - run['started']:.0f} s"
+        table.add_row(started, took, " ".join((run["command"], *run["flows"])), *_sums(run), state_of(run))
+    OUT.print(table)
+
+
+def _sums(run: dict[str, Any]) -> list[str]:
+    """A run's records settled, requests asked now, requests replayed, tokens and US dollars."""
+    asked = run["asked"]
+    num_replayed = sum(one["num_replayed"] for one in asked)
+    counts = (
+        sum(records["settled"] for records in run["records"].values()),
+        sum(one["num_requests"] + one["num_refused"] for one in asked) - num_replayed,
+        num_replayed,
+        sum(one["prompt_tokens"] + one["completion_tokens"] for one in asked),
+    )
+    return [*(f"{count:,}" for count in counts), f"{sum(one['usd'] for one in asked):,.4f}"]
 
 
 def print_where(plan: Plan, snapshot: str) -> None:

@@ -1,5 +1,6 @@
 """structural: turns in order, every picture shown once, every reply readable and as its schema says."""
 
+from generators.correcting import SUFFIX, standing
 from generators.reply import read
 from schemas.conversation import Conversation, Verdict
 from schemas.record import Record
@@ -8,9 +9,10 @@ _THINKERS = "reasoning"
 
 
 def well_formed(record: Record, conversation: Conversation) -> Verdict:
-    """Reasons: the reply's own (`unparseable`, ...), `turns`, `empty-turn`, `pictures`, `no-think`."""
-    for request, reply in conversation.asks:
-        problem = read(reply, request.schema)[1] if request.role == "generate" else ""
+    """Reasons: the reply's own (`unparseable`, ...), `turns`, `empty-turn`, `pictures`, `no-thinking`."""
+    for request, reply in standing(conversation.asks):
+        made = request.role.removesuffix(SUFFIX) == "generate"
+        problem = read(reply, request.schema)[1] if made else ""
         if problem:
             return Verdict("structural", False, problem, reply.content[:120])
     reason = _turns(conversation) or _pictures(record, conversation)
@@ -27,7 +29,7 @@ def _turns(conversation: Conversation) -> str:
         return "empty-turn"
     said = conversation.messages[-1].text
     thinks = said.startswith("<think>") and said.count("<think>") == said.count("</think>") == 1
-    return "no-think" if conversation.task == _THINKERS and not thinks else ""
+    return "no-thinking" if conversation.task == _THINKERS and not thinks else ""
 
 
 def _pictures(record: Record, conversation: Conversation) -> str:

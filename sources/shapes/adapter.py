@@ -34,6 +34,7 @@ class Adapter:
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
+        self._revision, self._terms = entry.revision, entry.terms  # worked out once: every record carries them
 
     @property
     def id(self) -> str:
@@ -43,7 +44,7 @@ class Adapter:
     @property
     def revision(self) -> str:
         """What is pinned, and the entry's hash."""
-        return self._entry.revision
+        return self._revision
 
     def shards(self) -> Sequence[SourceShard]:
         """One shard, in the entry's order."""

@@ -63,7 +63,7 @@ class Jsonl(Adapter):
             source=self.id,
             source_revision=self.revision,
             group_id=rows.text(row, columns.group, columns) or id_,
-            terms=self._entry.terms,
+            terms=self._terms,
             media=tuple(self._media(row, columns)),
             facts=facts,
             hints=rows.hints(row, facts, columns, self._entry.tags),

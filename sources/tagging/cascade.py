@@ -34,10 +34,13 @@ def tag(record: Record) -> Tags:
 
 
 def _steps(record: Record) -> Iterator[Found]:
-    """The steps' findings, in order; the lexicon is not asked about general-domain places."""
-    yield header.read(record.hints)
-    yield dataset.read(record.hints)
-    yield lexicon.read(record)
+    """The steps' findings, in order; the lexicon, which is the dearest, only where something is still open."""
+    said = header.read(record.hints), dataset.read(record.hints)
+    yield from said
+    needs_modality = bool(record.media) and not any(step.modality for step in said)
+    needs_place = record.domain != "general" and not any(step.place for step in said)
+    if needs_modality or needs_place:
+        yield lexicon.read(record)
 
 
 def _unresolved(tag: str) -> Evidence:

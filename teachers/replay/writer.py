@@ -1,12 +1,14 @@
 """An append-only file of lines: written at once, brought to the disk in groups by a thread."""
 
+import fcntl
 import os
-import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import CorpusError
+from teachers.replay.durable import make_durable, refused
+from teachers.replay.names import LINES, new_writer
 
 WINDOW_S: Final = 0.1
 """Longest time a written line waits for the disk, in seconds; what a power loss can cost."""
@@ -15,41 +17,30 @@ WINDOW_BYTES: Final = 1 << 20
 """Bytes that bring the disk forward, however short the wait."""
 
 
-def _failure(path: Path, error: OSError) -> CorpusError:
-    reason = error.strerror or str(error)
-    return CorpusError(f"{path}: cannot keep a reply: {reason}; free space or fix permissions, then run again")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name survive a power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class LineWriter:
     """Appends lines to one new file in `folder`, which nobody else writes; made at the first line.
 
-    A line is one `write()`, so `kill -9` loses none that `append` returned from. CorpusError when the
+    A line is one `write()`, so `kill -9` loses none that `append` returned from. The file is locked
+    while it is written, so that collecting leaves it alone; `on_new` hears of it. CorpusError when the
     folder or the disk refuses; a line cut short by a full disk ends its file and the next opens another.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_new: Callable[[Path], None] | None = None) -> None:
         self.folder = folder
+        self.written: list[Path] = []
+        """The files that it made, in order; whoever compacts one takes it off the list."""
+        self._on_new = on_new
         self._file: _SyncedFile | None = None
 
     def append(self, line: bytes) -> tuple[Path, int]:
         """Write one line; the file that holds it and the line's offset in bytes."""
         try:
-            if self._file is None:
-                self._file = _SyncedFile(self.folder)
-            return self._file.path, self._file.write(line)
+            file = self._file or self._open()
+            return file.path, file.write(line)
         except OSError as error:
             path = self.folder if self._file is None else self._file.path
             self._abandon()
-            raise _failure(path, error) from error
+            raise refused(path, error) from error
 
     def close(self) -> None:
         """Bring every line to the disk."""
@@ -59,7 +50,14 @@ class LineWriter:
         try:
             file.close()
         except OSError as error:
-            raise _failure(file.path, error) from error
+            raise refused(file.path, error) from error
+
+    def _open(self) -> "_SyncedFile":
+        file = self._file = _SyncedFile(self.folder)
+        self.written.append(file.path)
+        if self._on_new is not None:
+            self._on_new(file.path)
+        return file
 
     def _abandon(self) -> None:
         """Leave a file whose last line may be cut; the error that led here is the one to report."""
@@ -76,9 +74,10 @@ class _SyncedFile:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{secrets.token_hex(12)}.jsonl"
+        self.path = folder / f"{new_writer()}{LINES}"
         self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        _sync_folder(folder)
+        lock_if_possible(self._handle)
+        make_durable(folder)
         self._size = 0
         self._unsynced = 0
         self._error: OSError | None = None
@@ -117,8 +116,36 @@ class _SyncedFile:
             try:
                 if is_dirty:
                     os.fsync(self._handle)
+                    if os.fstat(self._handle).st_nlink == 0:
+                        raise OSError(None, "somebody removed the file while it was written")
             except OSError as error:
                 self._error = error
                 return
             if is_last:
                 return
+
+
+def lock_if_possible(handle: int) -> bool:
+    """Take a file for oneself until its descriptor closes; False when somebody has it.
+
+    A file system without locks says yes to everyone: there the age of a file alone protects it.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def is_written(path: Path) -> bool:
+    """Whether a living process writes to a file, on this machine or on another that shares its locks."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not lock_if_possible(handle)
+    finally:
+        os.close(handle)

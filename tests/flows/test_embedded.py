@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import corpus
@@ -29,9 +30,12 @@ def _copy(folder: Path) -> tuple[Path, list[str]]:
 
 
 def _kept(root: Path) -> list[dict[str, Any]]:
-    """Every whole line of the reply logs."""
+    """Every whole line of the reply logs, and every row of the tables that they became."""
     lines = [line for log in root.glob("replies/**/*.jsonl") for line in log.read_text().split("\n")[:-1]]
-    return [json.loads(line) for line in lines]
+    tables = [pa.ipc.open_file(str(table)).read_all() for table in root.glob("replies/**/*.arrow")]
+    rows = [row for table in tables for row in table.to_pylist()]
+    compacted = [{"key": row["key"], "request": json.loads(row["request"])} for row in rows]
+    return [json.loads(line) for line in lines] + compacted
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ async def test_a_good_caption_passes_every_gate():
 
 
 def test_listing_the_generators_imports_no_template_library_and_no_detector():
-    heavy = "('jinja2', 'langdetect', 'jsonschema', 'numpy', 'pyarrow')"
+    heavy = "('jinja2', 'langdetect', 'jsonschema_rs', 'json_repair', 'numpy', 'pyarrow')"
     code = f"import sys, generators, generators.gates; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -224,7 +224,7 @@ def test_turns_alternate_and_show_every_picture_once(messages, why):
 
 
 def test_reasoning_opens_with_its_thinking():
-    assert reason(well_formed, "A. liver", task="reasoning") == "no-think"
+    assert reason(well_formed, "A. liver", task="reasoning") == "no-thinking"
     assert reason(well_formed, "<think>\nSo.\n</think>\n\nA. liver", task="reasoning") == ""
 
 

@@ -1,5 +1,6 @@
 """What each generator does that the others do not."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -86,6 +87,31 @@ async def test_each_language_is_a_conversation_and_english_for_chinese_is_refuse
     assert "Chinese" in chinese.messages[0].text
     assert reasons("multilingual_reasoning", PNEUMONIA, english) == set()
     assert reasons("multilingual_reasoning", PNEUMONIA, chinese) == {"wrong-script"}
+
+
+async def test_languages_and_questions_are_asked_side_by_side_and_come_back_in_order():
+    for name, options in (
+        ("multilingual_reasoning", {"languages": ["en", "zh", "fr"], "attempts": 1}),
+        ("synthetic_qa", {}),
+    ):
+        record, waiting, all_here = GOOD[name][0], [], asyncio.Event()
+
+        async def ask(request, waiting=waiting, all_here=all_here):
+            waiting.append(request)
+            if len(waiting) == 3:
+                all_here.set()
+            await all_here.wait()
+            return Reply("cut", "length")
+
+        made = await asyncio.wait_for(build(name, options, 7, "x").generate(record, ask), 5)
+        assert [conversation.asks[0][0] for conversation in made] == waiting[-3:]
+
+
+async def test_a_request_says_in_what_language_its_reply_is_to_be():
+    ask = Teacher(RIGHT, {"answer": CHAPTERS[0]}, GOOD["caption"][1])
+    await build("multilingual_reasoning", {"languages": ["zh"]}, 7, "x").generate(PNEUMONIA, ask)
+    await build("caption", {}, 7, "x").generate(LIVER, ask)
+    assert [request.language for request in ask.requests] == ["zh", "zh", "en"]
 
 
 async def test_an_uncut_clip_falls_into_equal_parts_with_the_records_times():

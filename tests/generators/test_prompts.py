@@ -7,6 +7,7 @@ import pytest
 from generators import GENERATORS, build
 from generators.asking import common
 from generators.prompt import FOLDER, load_prompt, names
+from generators.shape import Shape
 from schemas.ask import Turn
 from schemas.errors import ConfigError
 from schemas.record import Segment
@@ -109,7 +110,7 @@ def test_a_template_mistake_is_an_error_with_its_line(small):
 def test_sections_become_turns_in_order_and_the_answer_is_none(small):
     prompt = load_prompt(str(small))
     assert prompt.render(facts=("a < b", "c")) == (Turn("system", "Be brief."), Turn("user", "Facts:\n- a < b\n- c"))
-    assert prompt.answer({"text": " done "}, facts=()) == "done"
+    assert prompt.answer(Shape(text=" done "), facts=()) == "done"
     assert prompt.human(3, facts=("hi",)) == "Say hi."
 
 

@@ -41,7 +41,7 @@ def frame(num_bytes: int = 150_000, fill: int = 1) -> Frame:
 
 def teacher(url: str | tuple[str, ...], **changes: Any) -> Teacher:
     """A teacher on this machine."""
-    settings = {"model": "test-model", "revision": "1", "locality": "loopback", "max_retries": 2}
+    settings = {"model": "test-model", "revision": "1", "locality": "loopback", "max_retries": 2, "canary": 0}
     return Teacher.model_validate({**settings, "base_url": url, **changes})
 
 
@@ -56,5 +56,5 @@ async def asking(
 ) -> AsyncIterator[tuple[Ask, Meter, ReplyLog]]:
     """An `ask` of teacher "t" for source "s", shard "0", keeping replies below `root`."""
     with ReplyLog(root, "s", "0") as replies:
-        async with open_teacher("t", config, budget=budget, replay_only=replay_only) as opened:
+        async with open_teacher("t", config, root=root, budget=budget, replay_only=replay_only) as opened:
             yield opened.ask_of(source="s", terms=terms, replies=replies), opened.meter, replies

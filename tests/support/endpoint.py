@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from aiohttp import web
 
-from tests.support.inventing import Inventor, prompt_of
+from tests.support.answering import MODELS, completion, error
 
 MAX_BODY = 256 << 20
 
@@ -29,7 +29,8 @@ class Behavior:
 
     `latency_ms` before each answer. The first `fail_first` requests get `fail_status` (with
     `retry_after` seconds if given); with `fail_first_each` the first so many tries of every distinct
-    body do. Bodies that contain `refuse` get 400, `explode` 500, `mute` a completion without content;
+    body do. Bodies that contain `refuse` get 400 with the words
+    `refusal`, `explode` 500, `mute` a completion without content;
     `html` answers every request with a page; `hang` holds every request; `redirect` sends it elsewhere.
     With `key`, any other bearer token is a 401 that repeats the token. `model` refuses others with 404.
     """
@@ -40,6 +41,7 @@ class Behavior:
     fail_status: int = 503
     retry_after: str = ""
     refuse: str = ""
+    refusal: str = "this prompt is refused for good"
     explode: str = ""
     mute: str = ""
     html: bool = False
@@ -95,7 +97,11 @@ class Endpoint:
 
     async def models(self, request: web.Request) -> web.Response:
         """GET /v1/models."""
-        return web.json_response({"object": "list", "data": [{"id": "test-model", "object": "model"}]})
+        return web.json_response(MODELS)
+
+    async def health(self, request: web.Request) -> web.Response:
+        """GET /health."""
+        return web.json_response({"status": "ok"})
 
     async def show_stats(self, request: web.Request) -> web.Response:
         """GET /stats (and /v1/stats)."""
@@ -122,7 +128,7 @@ class Endpoint:
     def _fault_of_body(self, body: bytes) -> web.Response | None:
         behavior = self.behavior
         if behavior.refuse and behavior.refuse.encode() in body:
-            return _error(400, "this prompt is refused for good")
+            return _error(400, behavior.refusal)
         if behavior.explode and behavior.explode.encode() in body:
             return _error(500, "this prompt always breaks the server")
         model = json.loads(body).get("model")
@@ -131,43 +137,19 @@ class Endpoint:
         return None
 
     def _answer(self, body: bytes, digest: str) -> web.Response:
-        data = json.loads(body)
-        text = None if self.behavior.mute and self.behavior.mute.encode() in body else _reply(data, digest)
         self.stats.num_answered += 1
         if self.log is not None:
             self.log.write(digest + "\n")
             self.log.flush()
         if self.keep_bodies:
             self.bodies.append(body)
-        message = {"role": "assistant", "content": text}
-        words = len(prompt_of(data).split()), len((text or "").split())
-        answer = {
-            "id": f"chatcmpl-{digest[:24]}",
-            "object": "chat.completion",
-            "created": 0,
-            "model": data.get("model", ""),
-            "system_fingerprint": f"fp_{digest[:16]}",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {
-                "prompt_tokens": words[0],
-                "completion_tokens": words[1],
-                "total_tokens": sum(words),
-            },
-        }
+        is_mute = bool(self.behavior.mute) and self.behavior.mute.encode() in body
+        answer = completion(body, digest, is_mute=is_mute)
         return web.json_response(answer, headers={"Server": "test-endpoint/1"})
 
 
-def _reply(data: dict[str, Any], digest: str) -> str:
-    inventor = Inventor(prompt_of(data), digest)
-    response_format = data.get("response_format") or {}
-    if response_format.get("type") == "json_schema":
-        return json.dumps(inventor.value(response_format["json_schema"]["schema"]), ensure_ascii=False)
-    return inventor.sentences(1 + inventor.number(3))
-
-
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = {"error": {"message": message, "type": "test", "code": status}}
-    return web.json_response(body, status=status, headers=headers)
+    return web.json_response(error(status, message), status=status, headers=headers)
 
 
 @asynccontextmanager
@@ -181,6 +163,7 @@ async def serve(
     app = web.Application(client_max_size=MAX_BODY)
     app.router.add_post("/v1/chat/completions", endpoint.complete)
     app.router.add_get("/v1/models", endpoint.models)
+    app.router.add_get("/health", endpoint.health)
     app.router.add_get("/stats", endpoint.show_stats)
     app.router.add_get("/v1/stats", endpoint.show_stats)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -4,9 +4,11 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+
 
 def kept_requests(corpus: Path) -> set[str]:
-    """The bodies (by the start of their SHA-256) whose reply can be parsed in a reply log right now."""
+    """The bodies (by the start of their SHA-256) whose reply can be read in a reply log or table right now."""
     found: set[str] = set()
     for log in corpus.glob("replies/**/*.jsonl"):
         for line in log.read_bytes().split(b"\n"):
@@ -14,6 +16,10 @@ def kept_requests(corpus: Path) -> set[str]:
                 found.add(json.loads(line)["server"]["system_fingerprint"].removeprefix("fp_"))
             except ValueError:
                 continue  # a line that the kill cut short
+    for table in corpus.glob("replies/**/*.arrow"):
+        with pa.ipc.open_file(str(table)) as file:
+            column = file.read_all().column("system_fingerprint")
+        found |= {str(value).removeprefix("fp_") for value in column.to_pylist()}
     return found
 
 

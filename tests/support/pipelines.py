@@ -34,6 +34,7 @@ accepts = ["text", "image", "video"]
 license = "Apache-2.0"
 max_in_flight = 8
 max_retries = 2
+canary = 0
 """
     ]
     for flow, sources in FLOWS.items():

@@ -10,9 +10,9 @@ from tests.support.pipelines import ROOT
 
 
 @contextmanager
-def serve(log: Path, *options: str) -> Iterator[str]:
-    """Serve until the block ends; the base URL."""
-    command = [sys.executable, "-m", "tests.support.endpoint", "--port", "0", "--log", str(log), *options]
+def serve(log: Path, *options: str, kind: str = "endpoint") -> Iterator[str]:
+    """Serve until the block ends; the base URL. `kind` is "endpoint" or "faulty"."""
+    command = [sys.executable, "-m", f"tests.support.{kind}", "--port", "0", "--log", str(log), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

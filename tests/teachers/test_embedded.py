@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,6 +10,8 @@ from schemas.ask import Sampling
 from schemas.errors import GenerationError, TeacherError
 from schemas.pipeline import Teacher
 from teachers.embedded import EmbeddedServer
+from teachers.identity import embedded_model, gguf_of
+from teachers.serving import Server
 from tests.support.asking import asking, request
 
 CONFIG = Teacher(model="embedded:smollm2")
@@ -59,7 +62,7 @@ async def test_a_replayed_run_starts_no_model(tmp_path: Path, monkeypatch: pytes
     asked = request("Name one organ.", sampling=Sampling(max_tokens=8, seed=1))
     async with asking(CONFIG, tmp_path) as (ask, _, _):
         first = await ask(asked)
-    monkeypatch.setattr(EmbeddedServer, "__init__", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(EmbeddedServer, "start", lambda *_: pytest.fail("a model was loaded"))
     async with asking(CONFIG, tmp_path) as (ask, _, _):
         assert await ask(asked) == dataclasses.replace(first, replayed=True)
 
@@ -72,8 +75,22 @@ async def test_a_prompt_that_does_not_fit_is_a_reject_with_the_servers_words(tmp
 
 
 @pytest.mark.embedded
-def test_a_damaged_model_file_is_one_clear_error(tmp_path: Path) -> None:
+async def test_a_damaged_model_file_is_one_clear_error(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + b"\0" * 100)
     with pytest.raises(TeacherError, match=r"does not start: .*broken\.gguf may be damaged"):
-        EmbeddedServer(broken, "m")
+        await EmbeddedServer(broken, "m").start()
+
+
+@pytest.mark.embedded
+async def test_a_stopped_server_answers_no_more_and_stopping_twice_is_harmless() -> None:
+    server: Server = EmbeddedServer(gguf_of("t", embedded_model("t", CONFIG)), CONFIG.model)
+    await server.stop()
+    port = urlsplit(await server.start()).port
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    await server.stop()
+    await server.stop()
+    assert server.fault is None
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)

@@ -8,14 +8,34 @@ from schemas.errors import ConfigError
 from schemas.license import LicenseClass, meet
 from schemas.pipeline import Teacher
 from teachers import identity as subject
-from teachers.identity import identity, license_of
-from tests.support.asking import OPEN, teacher
+from teachers.identity import identity, is_unpinned, license_of
+from teachers.replay.keys import request_key
+from tests.support.asking import OPEN, request, teacher
 
 
 def test_identity_is_the_model_and_its_revision_and_never_the_url() -> None:
     here = identity("t", teacher("http://127.0.0.1:1/v1"))
     assert here == {"name": "t", "model": "test-model", "revision": "1"}
     assert identity("t", teacher("http://127.0.0.1:2/v1", max_in_flight=3)) == here
+
+
+@pytest.mark.parametrize("where", [{"base_url": "http://127.0.0.1:1/v1"}, {"serve": "vllm serve x --port {port}"}])
+def test_two_servers_that_both_call_their_model_default_share_nothing(where: dict[str, str]) -> None:
+    config = Teacher.model_validate({"model": "default", "locality": "loopback", **where})
+    one, two = identity("one", config), identity("two", config)
+    assert (one["revision"], two["revision"]) == ("unpinned:one", "unpinned:two")
+    assert request_key(one, request()) != request_key(two, request())
+    assert is_unpinned(one) and not is_unpinned(identity("one", teacher("http://127.0.0.1:1/v1")))
+
+
+def test_a_stated_revision_is_shared_whatever_the_teacher_is_called() -> None:
+    config = teacher("http://127.0.0.1:1/v1")
+    assert request_key(identity("one", config), request()) == request_key(identity("two", config), request())
+
+
+def test_nobody_may_call_a_revision_unpinned() -> None:
+    with pytest.raises(ConfigError, match=r"\[teachers\.t\]: revision = 'unpinned:other'.*or remove the key"):
+        identity("t", teacher("http://127.0.0.1:1/v1", revision="unpinned:other"))
 
 
 def test_an_embedded_revision_names_weights_quantization_and_engine() -> None:
@@ -49,6 +69,7 @@ def test_an_embedded_model_that_is_not_installed_says_what_to_run(monkeypatch: p
 def test_a_revision_stated_for_an_embedded_model_is_refused() -> None:
     with pytest.raises(ConfigError, match="has its own; remove it"):
         identity("e", Teacher(model="embedded:smollm2", revision="mine"))
+    assert not is_unpinned(identity("e", Teacher(model="embedded:smollm2")))
 
 
 @pytest.mark.parametrize(

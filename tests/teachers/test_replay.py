@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.ask import Reply, Request, Sampling, Turn
-from schemas.errors import CorpusError
+from schemas.errors import CorpusError, GenerationError
 from teachers.answer import ServerFacts
 from teachers.replay import writer
 from teachers.replay.keys import request_key
-from teachers.replay.log import ReplyLog, folder_of
+from teachers.replay.line import decode, encode
+from teachers.replay.log import ReplyLog
+from teachers.replay.names import folder_of
 from tests.support.asking import SCHEMA, frame, request
 
 WHO = {"name": "t", "model": "m", "revision": "1"}
@@ -75,6 +78,24 @@ def test_role_and_prompt_file_are_not_in_the_key() -> None:
 def test_whole_numbers_written_as_integers_make_the_same_key() -> None:
     as_int, as_float = Sampling(temperature=0, top_p=1), Sampling(temperature=0.0, top_p=1.0)
     assert request_key(WHO, request(sampling=as_int)) == request_key(WHO, request(sampling=as_float))
+
+
+def test_how_pictures_were_shrunk_is_in_the_key_of_requests_with_pictures_only() -> None:
+    seen, unseen = request(frames=[frame()]), request()
+    assert len({request_key(WHO, seen, pictures) for pictures in ("", "1 Mpx", "2 Mpx")}) == 3
+    assert request_key(WHO, unseen, "1 Mpx") == request_key(WHO, unseen)
+
+
+def test_a_schema_is_its_content_in_its_order_whatever_kind_of_mapping_it_is() -> None:
+    one, other = {"a": {"b": 1}, "c": 2}, {"c": 2, "a": {"b": 1}}
+    frozen = MappingProxyType({"a": MappingProxyType({"b": 1}), "c": 2})
+    assert request_key(WHO, request(schema=frozen)) == request_key(WHO, request(schema=one))
+    assert request_key(WHO, request(schema=other)) != request_key(WHO, request(schema=one))
+
+
+def test_a_request_that_is_not_unicode_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(GenerationError, match="not-unicode"):
+        request_key(WHO, request("half a pair: \ud83d"))
 
 
 def test_text_cannot_move_between_turns_unnoticed() -> None:
@@ -157,10 +178,21 @@ def test_a_broken_line_in_the_middle_is_counted_and_costs_only_itself(tmp_path: 
         assert log.num_broken == 1
 
 
-def test_a_flipped_letter_in_a_reply_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (b"answer to", b"answer do"),
+        (b'"key":"', b'"kex":"'),
+        (b'"prompt_tokens":3', b'"prompt_tokens":8'),
+        (b'"text":"question', b'"text":"guestion'),
+        (b"fp_1", b"fp_2"),
+    ],
+)
+def test_a_flipped_letter_anywhere_in_a_line_is_noticed(tmp_path: Path, was: bytes, becomes: bytes) -> None:
     (key,) = keep(tmp_path, 1)
     path = only_file(tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"answer to", b"answer do"))
+    assert was in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(was, becomes))
     with ReplyLog(tmp_path, "s", "0") as log:
         assert (log.get(key), log.num_broken) == (None, 1)
 
@@ -180,6 +212,32 @@ def test_a_line_says_what_was_asked_and_who_answered(tmp_path: Path) -> None:
     line = json.loads(only_file(tmp_path).read_bytes())
     assert line["request"]["turns"][1]["text"] == "question 0"
     assert line["server"] == {"model": "m", "system_fingerprint": "fp_1", "version": "vllm/1"}
+
+
+def test_a_line_says_for_whom_and_for_how_much(tmp_path: Path) -> None:
+    with ReplyLog(tmp_path, "s", "0") as log:
+        paid = Reply("a", teacher="t", model="m", revision="1", usd=0.0123)
+        log.put("k", request(), paid, FACTS, flow="captioning")
+    line = json.loads(only_file(tmp_path).read_bytes())
+    assert [line[name] for name in ("flow", "source", "teacher", "usd")] == ["captioning", "s", "t", 0.0123]
+
+
+def test_every_field_of_a_reply_comes_back_but_its_price() -> None:
+    values = {each.name: f"some {each.name}" for each in dataclasses.fields(Reply)}
+    reply = Reply(**{**values, "prompt_tokens": 3, "completion_tokens": 4, "usd": 0.5, "replayed": False})
+    kept = decode(encode(reply.key, request(), reply, FACTS))
+    assert kept is not None
+    assert kept.reply() == dataclasses.replace(reply, usd=0.0, replayed=True)
+    assert (kept.usd, kept.system_fingerprint) == (0.5, "fp_1")
+
+
+@given(text=st.text(), facts=st.text())
+def test_any_text_comes_back_and_cannot_be_taken_for_another_part_of_its_line(text: str, facts: str) -> None:
+    tricky = f'{text},"request":{facts},"crc32":1}}'
+    kept = decode(encode("k", request(tricky), Reply(tricky, reasoning=facts), ServerFacts(tricky)))
+    assert kept is not None
+    assert (kept.content, kept.reasoning, kept.server_model) == (tricky, facts, tricky)
+    assert json.loads(kept.request)["turns"][1]["text"] == tricky
 
 
 @given(names=st.lists(st.text(max_size=300), min_size=2, max_size=2, unique=True))

@@ -1,0 +1,78 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teachers.aimd import CUT, SUCCESSES_PER_STEP, Aimd
+
+
+def full(pace: Aimd, num: int | None = None) -> Aimd:
+    pace.in_flight = int(pace.limit) if num is None else num
+    return pace
+
+
+def test_it_starts_at_the_ceiling_and_never_passes_it() -> None:
+    pace = full(Aimd(8))
+    for _ in range(1_000):
+        pace.succeeded()
+    assert pace.limit == 8
+    assert not pace.has_room(0.0)
+
+
+def test_one_burst_counts_once() -> None:
+    pace = full(Aimd(100))
+    for _ in range(60):  # all sent before the first of them failed
+        pace.overloaded(sent_at=1.0, now=2.0, wish=0.0)
+    assert pace.limit == 100 * CUT
+    pace.overloaded(sent_at=3.0, now=3.1, wish=0.0)
+    assert pace.limit < 100 * CUT
+
+
+def test_a_cut_counts_from_what_was_really_in_flight() -> None:
+    pace = full(Aimd(256), 40)
+    pace.overloaded(0.0, 0.1, 0.0)
+    assert pace.limit == 30
+
+
+def test_retry_after_closes_the_endpoint_for_that_long() -> None:
+    pace = full(Aimd(8), 2)
+    pace.overloaded(sent_at=10.0, now=10.1, wish=5.0)
+    pace.in_flight = 0
+    assert not pace.has_room(14.9)
+    assert pace.has_room(15.0)
+
+
+def test_without_a_wish_the_pause_doubles_while_nothing_succeeds() -> None:
+    pace, now, pauses = full(Aimd(8), 8), 0.0, []
+    for _ in range(4):
+        pace.overloaded(now, now, None)
+        pauses.append(pace.opens_at() - now)
+        now = pace.opens_at()
+    assert all(0.25 * 2**index <= pause <= 0.5 * 2**index for index, pause in enumerate(pauses))
+
+
+def test_success_raises_the_limit_only_while_every_place_is_taken() -> None:
+    pace = full(Aimd(100))
+    pace.overloaded(0.0, 0.0, 0.0)
+    before = pace.limit
+    full(pace, 3)
+    for _ in range(100):
+        pace.succeeded()
+    assert pace.limit == before
+    for _ in range(SUCCESSES_PER_STEP):
+        full(pace).succeeded()
+    assert round(pace.limit - before, 6) == 1
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1e4), st.floats(0, 10) | st.none()), max_size=60))
+def test_whatever_happens_one_request_may_go_and_never_more_than_the_ceiling(
+    events: list[tuple[bool, float, float | None]],
+) -> None:
+    pace = Aimd(16)
+    for is_good, now, wish in sorted(events, key=lambda event: event[1]):
+        full(pace)
+        if is_good:
+            pace.succeeded()
+        else:
+            pace.overloaded(now, now, wish)
+        assert 1 <= int(pace.limit) <= 16
+    pace.in_flight = 0
+    assert pace.has_room(pace.opens_at() + 1e4)
