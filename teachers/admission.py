@@ -126,7 +126,7 @@ class Admission:
     def _take(self, load: Load, endpoint: Endpoint) -> Endpoint:
         self.in_flight += 1
         self.num_bytes += load.num_bytes
-        endpoint.pace.in_flight += 1
+        endpoint.pace.began(time.monotonic())
         self._requests.take(1)
         self._tokens.take(load.num_tokens)
         return endpoint

@@ -27,10 +27,10 @@ class Endpoint:
         self.is_sick = False
         self._num_failed = 0
 
-    def answered(self) -> None:
-        """Note a usable answer."""
+    def answered(self, seconds: float) -> None:
+        """Note an answer that took so many seconds."""
         self._num_failed = 0
-        self.pace.succeeded()
+        self.pace.succeeded(seconds)
 
     def failed(self) -> bool:
         """Note a failure that may be the endpoint's; whether they are now too many."""

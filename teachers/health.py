@@ -54,7 +54,7 @@ class Health:
         self._troubled_since = None
         self.last_answer = time.monotonic()
         before = int(endpoint.pace.limit)
-        endpoint.answered()
+        endpoint.answered(seconds)
         if int(endpoint.pace.limit) != before:
             self._gauge()
         if reply.problem != NO_CONTENT:

@@ -57,6 +57,11 @@ def _busy(name: str, meaning: str, script: Script, words: str) -> Fault:
     return Fault(name, meaning, script, "", None, WITH_PATIENCE, words)
 
 
+def _away(name: str, meaning: str, script: Script, words: str) -> Fault:
+    """As busy; and a request that is turned away again and again while others are answered breaks the server."""
+    return Fault(name, meaning, script, "teacher-failed", None, WITH_PATIENCE, words)
+
+
 def _out(name: str, meaning: str, script: Script, words: str) -> Fault:
     """The server will answer nobody."""
     return Fault(name, meaning, script, "", 1, AT_ONCE, words)
@@ -100,8 +105,8 @@ FAULTS = (
     _busy("429-wait", "with Retry-After", status(429, "Slow down", retry_after="1"), "HTTP 429: Slow down"),
     _busy("429-day", "with Retry-After: a day", status(429, "Slow", retry_after="86400"), "HTTP 429: Slow"),
     _busy("429-date", "with a date, clock a day off", breaking.rate_limited_until, "HTTP 429: Rate limit reached"),
-    _busy("502", "a gateway without its server", status(502, "Bad gateway"), "HTTP 502: Bad gateway"),
-    _busy("503", "the server is overloaded", status(503, "Overloaded"), "HTTP 503: Overloaded"),
+    _away("502", "a gateway without its server", status(502, "Bad gateway"), "HTTP 502: Bad gateway"),
+    _away("503", "the server is overloaded", status(503, "Overloaded"), "HTTP 503: Overloaded"),
     _out(
         "429-quota",
         "the account is spent",

@@ -36,6 +36,7 @@ PASSING = [fault for fault in SERVED if fault.run in (IN_A_ROW, WITH_PATIENCE) a
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "BASE_S", 0.01)
+    monkeypatch.setattr(fleet, "NUM_TURNED_AWAY", 3)
     monkeypatch.setattr(aimd, "COOLDOWN_S", 0.02)
     monkeypatch.setattr(failures, "MAX_WISH_S", 0.3)
     monkeypatch.setattr(transport, "MAX_RESPONSE", 2 << 20)
@@ -113,7 +114,7 @@ async def test_an_endpoint_where_every_request_meets_a_fault_stops_the_run_or_is
         else:
             assert outcomes[-1].what == STOPPED
             assert {one.what for one in outcomes} <= {STOPPED, fault.record}
-            assert server.num_requests <= (2 * NUM_AT_ONCE if fault.run == AT_ONCE else 3 * len(MANY))
+            assert server.num_requests <= (NUM_AT_ONCE if fault.run == AT_ONCE else 3 * len(MANY))
         assert all(says(fault, one.words) for one in outcomes if one.words), outcomes
         assert_no_key_is_shown(outcomes)
         server.plan.fault = ""
