@@ -12,7 +12,7 @@ from schemas.pipeline import Teacher
 from teachers import policy
 from teachers.budget import Budget
 from teachers.failures import public_url
-from teachers.pictures import check_pictures
+from teachers.pictures.sender import check_pictures
 from teachers.teacher import Means, OpenTeacher
 
 

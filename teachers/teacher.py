@@ -13,19 +13,19 @@ from schemas.pipeline import Teacher
 from schemas.record import SourceTerms
 from teachers import policy
 from teachers.answer import Answer
-from teachers.breaker import GO_ON
 from teachers.budget import Budget, cost
+from teachers.fleet.breaker import GO_ON
 from teachers.identity import embedded_model, gguf_of, identity, is_unpinned
 from teachers.meter import Meter
-from teachers.pictures import PictureSender
+from teachers.pictures.sender import PictureSender
 from teachers.replay.keys import request_key
 from teachers.replay.log import ReplyLog
 from teachers.stream import Stream
 
 if TYPE_CHECKING:
-    from teachers.batches import Batches
-    from teachers.fleet import Fleet
-    from teachers.serving import Server
+    from teachers.batch.batches import Batches
+    from teachers.fleet.fleet import Fleet
+    from teachers.serving.served import Server
 
 UNSEEN: Final = "unseen"
 """How frames enter the key of a request to a teacher that is not shown them."""
@@ -202,9 +202,9 @@ class OpenTeacher:
 
     async def _reach(self, means: Means) -> "Fleet":
         """Start the server if it is ours; the endpoints. What they import, a run with nothing to ask does without."""
-        from teachers.embedded import NUM_SLOTS, EmbeddedServer
-        from teachers.fleet import Fleet, Parts
-        from teachers.serving import Served, log_of
+        from teachers.fleet.fleet import Fleet, Parts
+        from teachers.serving.embedded import NUM_SLOTS, EmbeddedServer
+        from teachers.serving.served import Served, log_of
 
         config, urls = self.config, self.config.base_url
         max_in_flight = config.max_in_flight
@@ -223,16 +223,16 @@ class OpenTeacher:
         """Ask the canary questions; TeacherError when a model without a revision has changed."""
         if self.config.is_embedded or self.config.canary == 0:
             return
-        from teachers import canary
+        from teachers.canary.check import FOLDER, check
 
         async def ask(request: Request) -> Answer:
             key = self.key_of(request)
             reply, facts = await fleet.ask(request, key)
-            self.meter.paid(self.stamp(reply, key, cost(reply, self.config.price)), canary.FOLDER)
+            self.meter.paid(self.stamp(reply, key, cost(reply, self.config.price)), FOLDER)
             return reply, facts
 
-        folder = means.root / "replies" / canary.FOLDER
-        drift = await canary.check(self.identity, folder, self.config.canary, ask, fleet.describe)
+        folder = means.root / "replies" / FOLDER
+        drift = await check(self.identity, folder, self.config.canary, ask, fleet.describe)
         self.meter.drift = drift
         if drift and is_unpinned(self.identity):
             raise TeacherError(
@@ -241,7 +241,7 @@ class OpenTeacher:
             )
 
     def _batching(self, fleet: "Fleet", means: Means) -> "Batches":
-        from teachers.batches import Batches, BatchParts
+        from teachers.batch.batches import Batches, BatchParts
 
         folder = means.root / "replies" / ".batches"
         parts = BatchParts(fleet.ask, fleet.body_of, means.budget, self.meter.note)

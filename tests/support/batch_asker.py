@@ -16,11 +16,11 @@ from schemas.ask import Request, Sampling, Turn
 from schemas.errors import TransientError
 from schemas.pipeline import Teacher
 from teachers.answer import Answer
-from teachers.batches import Batches, BatchParts
+from teachers.batch.batches import Batches, BatchParts
 from teachers.budget import Budget
-from teachers.client import Client
 from teachers.replay.keys import request_key
-from teachers.wire import body_of
+from teachers.wire.client import Client
+from teachers.wire.completion import body_of
 
 assert openai  # imported here so that no asker takes a second for it
 IDENTITY = {"name": "t", "model": "test-model", "revision": "1"}

@@ -5,8 +5,8 @@ import signal
 import sys
 
 from schemas.pipeline import Teacher
-from teachers.embedded import serve
 from teachers.identity import embedded_model, gguf_of
+from teachers.serving.embedded import serve
 
 SAYS_WHAT_IT_ANSWERED = 3
 """The verbosity at which llama.cpp logs the timing of every request that it has answered."""

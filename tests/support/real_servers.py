@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.pipeline import Teacher
-from teachers.command import command_and_url
+from teachers.serving.command import command_and_url
 from tests.support.pipelines import ROOT
 
 VLLM = ROOT / ".peers/vllm/bin/python"

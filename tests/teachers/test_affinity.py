@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachers.affinity import affinity_of, ranked, salt_of
+from teachers.fleet.affinity import affinity_of, ranked, salt_of
 from tests.support.asking import frame, request
 
 

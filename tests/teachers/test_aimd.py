@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachers.aimd import CUT, SUCCESSES_PER_STEP, Aimd
+from teachers.fleet.aimd import CUT, SUCCESSES_PER_STEP, Aimd
 
 
 def full(pace: Aimd, num: int | None = None) -> Aimd:

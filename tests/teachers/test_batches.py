@@ -18,11 +18,13 @@ import pytest
 from schemas.ask import Request, Sampling, Turn
 from schemas.errors import GenerationError, TeacherError
 from schemas.pipeline import Budget as Limits
-from teachers import batch_driving, batch_gathering, batches
-from teachers.batch_index import sweep
-from teachers.batches import Batches, Priced
+from teachers.batch import batches
+from teachers.batch import driving as batch_driving
+from teachers.batch import gathering as batch_gathering
+from teachers.batch.batches import Batches, Priced
+from teachers.batch.index import sweep
 from teachers.budget import Budget
-from teachers.wire import body_of
+from teachers.wire.completion import body_of
 from tests.support.answering import completion
 from tests.support.batch_asker import Asker, batching, key_of, question, teacher
 from tests.support.batch_endpoint import BatchBehavior, BatchEndpoint, serve_batches
@@ -516,6 +518,6 @@ async def test_a_process_that_waits_takes_over_from_one_that_is_killed(tmp_path:
 
 
 def test_nothing_of_openai_is_imported_before_a_batch_is_used() -> None:
-    code = "import sys, teachers.batches; sys.exit('openai' in sys.modules)"
+    code = "import sys, teachers.batch.batches; sys.exit('openai' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False).returncode == 0

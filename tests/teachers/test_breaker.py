@@ -1,7 +1,7 @@
 import pytest
 
 from schemas.errors import GenerationError, TeacherError, TransientError
-from teachers.breaker import NUM_BAD_AT_START, NUM_BAD_IN_A_ROW, Breaker
+from teachers.fleet.breaker import NUM_BAD_AT_START, NUM_BAD_IN_A_ROW, Breaker
 
 
 def breaker(was_good: bool = False) -> Breaker:

@@ -11,12 +11,12 @@ from schemas.ask import Ask, Reply, Request, Turn
 from schemas.errors import CorpusError, GenerationError, TeacherError
 from schemas.pipeline import Teacher
 from teachers.answer import Answer, ServerFacts
-from teachers.canary import QUESTIONS, Describe, check, read_about
-from teachers.canary_log import log_of, read_checks
-from teachers.client import Client
+from teachers.canary.check import QUESTIONS, Describe, check, read_about
+from teachers.canary.log import log_of, read_checks
 from teachers.identity import identity
 from teachers.replay.log import ReplyLog
-from teachers.wire import body_of
+from teachers.wire.client import Client
+from teachers.wire.completion import body_of
 from tests.support.asking import asking, request, teacher
 from tests.support.endpoint import Behavior, serve
 

@@ -7,8 +7,8 @@ from schemas.ask import Request, Sampling
 from schemas.pipeline import Teacher
 from schemas.record import Frame
 from teachers.capability import lacks, prompt_tokens
-from teachers.embedded import serve
 from teachers.identity import embedded_model, gguf_of
+from teachers.serving.embedded import serve
 from tests.support.asking import SCHEMA, request, teacher
 
 URL = "http://127.0.0.1:1/v1"

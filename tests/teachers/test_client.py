@@ -12,9 +12,9 @@ from schemas.ask import Reply
 from schemas.errors import GenerationError, TeacherError, TransientError
 from schemas.pipeline import Teacher
 from teachers.answer import ServerFacts
-from teachers.client import Client
 from teachers.failures import BusyError, UnreachableError, public_url, retry_after
-from teachers.wire import body_of
+from teachers.wire.client import Client
+from teachers.wire.completion import body_of
 from tests.support.asking import SCHEMA, frame, request, teacher
 from tests.support.endpoint import Behavior, serve
 

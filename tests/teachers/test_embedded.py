@@ -9,9 +9,9 @@ import pytest
 from schemas.ask import Sampling
 from schemas.errors import GenerationError, TeacherError
 from schemas.pipeline import Teacher
-from teachers.embedded import EmbeddedServer
 from teachers.identity import embedded_model, gguf_of
-from teachers.serving import Server
+from teachers.serving.embedded import EmbeddedServer
+from teachers.serving.served import Server
 from tests.support.asking import asking, request
 
 CONFIG = Teacher(model="embedded:smollm2")

@@ -12,8 +12,8 @@ from schemas.errors import TeacherError
 from schemas.license import License
 from schemas.pipeline import Teacher
 from schemas.record import Access, SourceTerms
-from teachers import endpoint as health
-from teachers import fleet
+from teachers.fleet import endpoint as health
+from teachers.fleet import fleet
 from teachers.opening import open_teacher
 from teachers.replay.log import ReplyLog
 from tests.support.asking import OPEN, frame, request, teacher

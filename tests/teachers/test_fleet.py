@@ -8,8 +8,8 @@ import pytest
 
 from schemas.ask import Reply
 from schemas.errors import TeacherError
-from teachers import endpoint as health
-from teachers import fleet
+from teachers.fleet import endpoint as health
+from teachers.fleet import fleet
 from tests.support.asking import asking, frame, request, teacher
 from tests.support.endpoint import Behavior, Endpoint, serve
 from tests.support.waiting import until

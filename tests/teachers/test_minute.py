@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachers.minute import BURST_SHARE, PerMinute
+from teachers.fleet.minute import BURST_SHARE, PerMinute
 
 
 def test_without_a_limit_everything_passes() -> None:

@@ -14,8 +14,8 @@ from schemas.license import License
 from schemas.pipeline import Budget as Limits
 from schemas.pipeline import Price, Teacher
 from schemas.record import Access, SourceTerms
-from teachers import breaker, fleet
 from teachers.budget import Budget
+from teachers.fleet import breaker, fleet
 from teachers.meter import Meter
 from teachers.opening import open_teacher
 from teachers.replay.log import ReplyLog

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from teachers import aimd, fleet
+from teachers.fleet import aimd, fleet
 from tests.support.asking import asking, request
 from tests.support.faulty import faulty
 from tests.support.meeting import KEY, STOPPED, ask_all, outcome, patient

@@ -17,8 +17,8 @@ from PIL import Image, PngImagePlugin
 from schemas.errors import ConfigError, CorpusError, GenerationError
 from schemas.pipeline import Pictures, Teacher
 from schemas.record import Frame
-from teachers import pictures as subject
-from teachers.pictures import PictureSender, check_pictures
+from teachers.pictures import sender as subject
+from teachers.pictures.sender import PictureSender, check_pictures
 from tests.support import serving
 from tests.support.asking import asking, frame, request, teacher
 from tests.support.photographs import frame_of, opened, photograph
@@ -227,7 +227,8 @@ async def test_a_file_that_is_there_is_not_made_again_and_a_cut_one_is(tmp_path:
 def test_processes_that_write_the_same_frames_at_once_leave_one_whole_file_each(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from pathlib import Path; from schemas.pipeline import Pictures;"
-        "from teachers.pictures import PictureSender; from tests.support.photographs import frame_of, photograph;"
+        "from teachers.pictures.sender import PictureSender;"
+        "from tests.support.photographs import frame_of, photograph;"
         "frames = [frame_of(photograph(300, 300, seed)) for seed in range(4)];"
         "sys.stdin.readline();"
         f"sender = PictureSender(Pictures(send='file', max_pixels={BUDGET}), Path(sys.argv[1]));"

@@ -15,9 +15,9 @@ import pytest_asyncio
 from schemas.ask import Sampling
 from schemas.errors import GenerationError
 from schemas.pipeline import Teacher
-from teachers.embedded import EmbeddedServer
 from teachers.identity import embedded_model, gguf_of
-from teachers.serving import Served, Server, log_of
+from teachers.serving.embedded import EmbeddedServer
+from teachers.serving.served import Served, Server, log_of
 from tests.support.asking import SCHEMA, asking, request
 from tests.support.processes import below, comes_true, gone
 from tests.support.real_servers import EMBEDDED, LLAMA, VLLM, VLLM_CPU, Real, at

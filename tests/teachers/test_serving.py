@@ -12,8 +12,7 @@ import pytest
 
 from schemas.errors import ConfigError, TeacherError
 from schemas.pipeline import Teacher
-from teachers import command
-from teachers.serving import Served, log_of
+from teachers.serving.served import Served, command, log_of
 from tests.support.pipelines import ROOT
 from tests.support.processes import below, comes_true, gone
 
@@ -165,7 +164,7 @@ RUN = """
 import asyncio, sys
 from pathlib import Path
 from schemas.pipeline import Teacher
-from teachers.serving import Served
+from teachers.serving.served import Served
 async def main():
     server = Served("t", Teacher(model="m", locality="loopback", serve=sys.argv[1]), Path(sys.argv[2]), grace_s=0.5)
     try:

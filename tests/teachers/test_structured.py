@@ -2,7 +2,7 @@
 
 import json
 
-from teachers.structured import instruction
+from teachers.wire.structured import instruction
 
 
 def test_the_instruction_ends_with_the_schema_as_it_is():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from teachers.thinking import split
+from teachers.wire.thinking import split
 
 ANSWER = '{"answer": "lung"}'
 

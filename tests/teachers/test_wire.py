@@ -4,7 +4,7 @@ import pytest
 
 from schemas.ask import Sampling
 from teachers.failures import NotACompletion
-from teachers.wire import body_of, error_words, read_completion
+from teachers.wire.completion import body_of, error_words, read_completion
 from tests.support.asking import SCHEMA, frame, request, teacher
 
 

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from schemas.errors import TeacherError
 from schemas.pipeline import Teacher
-from teachers import command, readiness
-from teachers.breaker import GO_ON
+from teachers.fleet.breaker import GO_ON
+from teachers.serving import command, readiness
 
 KEEPER: Final = Path(__file__).with_name("keeper.py")
 
@@ -57,7 +57,7 @@ def log_of(folder: Path, name: str) -> Path:
 class Served:
     """The server of a teacher with `serve`: started, awaited, restarted when it crashes, stopped.
 
-    It ends with this process however that ends, `kill -9` too: a keeper process holds it (teachers/keeper.py).
+    It ends with this process however that ends, `kill -9` too: a keeper process holds it (teachers/serving/keeper.py).
     What it prints goes to the end of `log`. `withheld` names the variables that hold other teachers' keys:
     the server gets the environment without them. It may finish for `grace_s` seconds when it is told to end.
     """

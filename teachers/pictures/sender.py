@@ -13,9 +13,9 @@ from schemas.ask import together
 from schemas.errors import ConfigError
 from schemas.pipeline import Pictures, Teacher
 from schemas.record import Frame
-from teachers.framefiles import file_url
+from teachers.pictures.files import file_url
+from teachers.pictures.shrinking import Mime, shrink
 from teachers.policy import LOCAL, locality_of
-from teachers.shrinking import Mime, shrink
 
 MAX_KEPT: Final = 64 * 1024 * 1024
 """Bytes of URLs of shrunk frames that one teacher keeps: about 200 at a megapixel each."""

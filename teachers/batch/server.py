@@ -11,11 +11,11 @@ import aiohttp
 
 from schemas.errors import GenerationError, PipelineError, TeacherError, TransientError
 from schemas.pipeline import Teacher
-from teachers.batch_lines import ENDPOINT
+from teachers.batch.lines import ENDPOINT
 from teachers.failures import public_url, refusal
 from teachers.policy import LOCAL, locality_of
-from teachers.transport import CONNECT_S
-from teachers.wire import error_words, shorten
+from teachers.wire.completion import error_words, shorten
+from teachers.wire.transport import CONNECT_S
 
 if TYPE_CHECKING:
     import openai

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.pipeline import Batch
-from teachers.batch_lines import MAX_BYTES, Spool
+from teachers.batch.lines import MAX_BYTES, Spool
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from schemas.ask import Reply, Request, Turn
 from schemas.pipeline import Teacher
 from teachers.answer import Answer, ServerFacts
 from teachers.failures import NotACompletion
-from teachers.structured import instruction
-from teachers.thinking import split
+from teachers.wire.structured import instruction
+from teachers.wire.thinking import split
 
 MAX_WORDS: Final = 300
 """How much of a server's own words an error carries, in characters."""

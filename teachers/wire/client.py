@@ -5,8 +5,8 @@ from schemas.pipeline import Teacher
 from teachers.answer import Answer
 from teachers.failures import NotACompletion, public_url, refusal
 from teachers.policy import LOCAL, locality_of
-from teachers.transport import Response, Transport
-from teachers.wire import error_words, read_completion, shorten
+from teachers.wire.completion import error_words, read_completion, shorten
+from teachers.wire.transport import Response, Transport
 
 
 class Client:

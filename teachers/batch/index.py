@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from teachers.batch_journal import Journal, gate, new_journal, read_journals
-from teachers.batch_lines import Spool, paid_keys
+from teachers.batch.journal import Journal, gate, new_journal, read_journals
+from teachers.batch.lines import Spool, paid_keys
 
 
 def sweep(folder: Path, is_kept: Callable[[str], bool]) -> int:

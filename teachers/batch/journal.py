@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from schemas.errors import CorpusError
-from teachers.batch_lines import Places, disk_errors
+from teachers.batch.lines import Places, disk_errors
 
 INTENT: Final = ".json"
 STEP: Final = ".step"

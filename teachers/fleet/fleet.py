@@ -11,20 +11,20 @@ import orjson
 from schemas.ask import Request
 from schemas.errors import TeacherError, TransientError
 from schemas.pipeline import Teacher
-from teachers.admission import Admission, Ceilings, Load
-from teachers.affinity import affinity_of
 from teachers.answer import Answer
-from teachers.breaker import Breaker
 from teachers.budget import NOTHING, Budget, Cost, cost_of, upper_of
 from teachers.capability import prompt_tokens
-from teachers.client import Client
-from teachers.endpoint import Endpoint
 from teachers.failures import BusyError, NotACompletion, UnreachableError
-from teachers.health import Health, Patience
+from teachers.fleet.admission import Admission, Ceilings, Load
+from teachers.fleet.affinity import affinity_of
+from teachers.fleet.breaker import Breaker
+from teachers.fleet.endpoint import Endpoint
+from teachers.fleet.health import Health, Patience
 from teachers.meter import Meter
-from teachers.pictures import PictureSender
-from teachers.serving import Server
-from teachers.wire import body_of
+from teachers.pictures.sender import PictureSender
+from teachers.serving.served import Server
+from teachers.wire.client import Client
+from teachers.wire.completion import body_of
 
 BASE_S: Final = 0.5
 """The first retry waits at most this long, in seconds; each later one twice as long (full jitter)."""

@@ -10,12 +10,12 @@ from schemas.ask import Request
 from schemas.errors import GenerationError
 from schemas.pipeline import Batch, Price, Teacher
 from teachers.answer import Answer
-from teachers.batch_driving import Driver
-from teachers.batch_gathering import Gatherer
-from teachers.batch_index import JournalIndex
-from teachers.batch_journal import Journal
-from teachers.batch_lines import MAX_BYTES, Spool, answer_of, line_of, places_of, read_line
-from teachers.batch_wire import BatchServer
+from teachers.batch.driving import Driver
+from teachers.batch.gathering import Gatherer
+from teachers.batch.index import JournalIndex
+from teachers.batch.journal import Journal
+from teachers.batch.lines import MAX_BYTES, Spool, answer_of, line_of, places_of, read_line
+from teachers.batch.server import BatchServer
 from teachers.budget import NOTHING, Budget, Cost, cost_of, price_of, upper_of
 from teachers.failures import public_url
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.errors import CorpusError
 from schemas.record import Frame
-from teachers.shrinking import Mime, shrink
+from teachers.pictures.shrinking import Mime, shrink
 
 ENDINGS: Final[dict[Mime, str]] = {"image/png": "png", "image/jpeg": "jpg"}
 

@@ -11,7 +11,7 @@ import orjson
 from schemas.errors import CorpusError, GenerationError
 from teachers.answer import Answer
 from teachers.failures import NotACompletion, refusal
-from teachers.wire import error_words, read_completion, shorten
+from teachers.wire.completion import error_words, read_completion, shorten
 
 ENDPOINT: Final = "/v1/chat/completions"
 """What every line asks, as OpenAI's batches name it."""

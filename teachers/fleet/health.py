@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from schemas.ask import Reply
 from schemas.errors import PipelineError, TeacherError
-from teachers.breaker import GO_ON, Breaker
-from teachers.endpoint import Endpoint, probe_pause
 from teachers.failures import NO_CONTENT, BusyError, LateError, NotACompletion, UnreachableError
+from teachers.fleet.breaker import GO_ON, Breaker
+from teachers.fleet.endpoint import Endpoint, probe_pause
 from teachers.meter import Meter
 
 

@@ -11,7 +11,7 @@ import orjson
 from schemas.ask import Request, Sampling, Turn
 from schemas.errors import GenerationError, TeacherError
 from teachers.answer import Answer
-from teachers.canary_log import Check, Said, append_check, log_of, read_checks
+from teachers.canary.log import Check, Said, append_check, log_of, read_checks
 
 FOLDER: Final = ".canary"
 """Where the checks are kept, below a corpus's `replies`; no source's folder starts with a dot."""

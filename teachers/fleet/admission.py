@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.errors import TeacherError
-from teachers.affinity import ranked
-from teachers.endpoint import Endpoint
 from teachers.failures import UnreachableError
-from teachers.minute import PerMinute
+from teachers.fleet.affinity import ranked
+from teachers.fleet.endpoint import Endpoint
+from teachers.fleet.minute import PerMinute
 
 LOAD_BOUND: Final = 1.25
 """An endpoint takes at most so many times the average before what prefers it goes elsewhere.

@@ -9,9 +9,9 @@ from typing import BinaryIO, Final, TypeVar
 
 from schemas.errors import TeacherError, TransientError
 from schemas.pipeline import Batch
-from teachers.batch_journal import Journal, Step
-from teachers.batch_lines import disk_errors
-from teachers.batch_wire import ENDED, BatchServer, Progress
+from teachers.batch.journal import Journal, Step
+from teachers.batch.lines import disk_errors
+from teachers.batch.server import ENDED, BatchServer, Progress
 
 Result = TypeVar("Result")
 

@@ -42,7 +42,7 @@ def serve(gguf: Path, alias: str, port: int = 0, verbosity: int = SILENT) -> Any
 
 
 class EmbeddedServer:
-    """The server of an embedded model, with the face of any server of the run (`teachers.serving.Server`)."""
+    """The server of an embedded model, with the face of any server of the run (`teachers.serving.served.Server`)."""
 
     fault: str | None = None
     """It lives in this process and ends with it, so it is never down alone."""

@@ -3,9 +3,9 @@
 import random
 from typing import Final
 
-from teachers.affinity import salt_of
-from teachers.aimd import Aimd
-from teachers.client import Client
+from teachers.fleet.affinity import salt_of
+from teachers.fleet.aimd import Aimd
+from teachers.wire.client import Client
 
 NUM_FAILURES: Final = 5
 """So many failures in a row, and an endpoint that has healthy replicas is drained."""

@@ -1,0 +1,1 @@
+"""Asking through a server's batch queue."""

@@ -1,0 +1,1 @@
+"""Whether a teacher is still the model it was."""

@@ -1,0 +1,1 @@
+"""Servers that the run starts itself, and that end with it."""
