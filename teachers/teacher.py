@@ -13,6 +13,7 @@ from schemas.pipeline import Teacher
 from schemas.record import SourceTerms
 from teachers import policy
 from teachers.answer import Answer
+from teachers.batch import BATCHES
 from teachers.budget import Budget, cost
 from teachers.fleet.breaker import GO_ON
 from teachers.identity import embedded_model, gguf_of, identity, is_unpinned
@@ -243,6 +244,6 @@ class OpenTeacher:
     def _batching(self, fleet: "Fleet", means: Means) -> "Batches":
         from teachers.batch.batches import Batches, BatchParts
 
-        folder = means.root / "replies" / ".batches"
+        folder = means.root / "replies" / BATCHES
         parts = BatchParts(fleet.ask, fleet.body_of, means.budget, self.meter.note)
         return Batches(self.name, self.config, self.config.base_url[0], means.key, folder, parts)

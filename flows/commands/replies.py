@@ -1,6 +1,7 @@
 """The commands for kept replies: what is kept, for whom it was paid, and putting it in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +14,7 @@ from flows.commands.printing import OUT, print_json
 from flows.recipe import corpus_root
 from schemas.errors import ConfigError
 from schemas.pipeline import Pipeline, load
+from teachers.batch import BATCHES
 
 app: Final = typer.Typer(no_args_is_help=True, help="Kept replies: what is kept, and putting it in order.")
 
@@ -53,10 +55,29 @@ def gc(config: Config = "pipeline.toml", unnamed: Unnamed = False, dry_run: DryR
     named = _named(root, pipeline) if unnamed else None
     rules = Rules(named, has_mirror=pipeline.replies.mirror is not None, dry_run=dry_run)
     done = [{**asdict(each), "folder": str(each.folder.relative_to(root))} for each in collect(root, rules)]
+    num_batches = 0 if dry_run else _sweep_batches(root)
     if json:
-        print_json({"corpus": str(root), "dry_run": dry_run, "blocks": done})
-    else:
-        _print_collected(done, dry_run)
+        print_json({"corpus": str(root), "dry_run": dry_run, "blocks": done, "num_batches_removed": num_batches})
+        return
+    _print_collected(done, dry_run)
+    if num_batches:
+        OUT.print(f"removed the files of {num_batches:,} batches whose every reply is kept")
+
+
+def _sweep_batches(root: Path) -> int:
+    """Remove what a killed run left of batches whose replies are all in the logs; how many batches."""
+    folder = root / "replies" / BATCHES
+    if not folder.is_dir():
+        return 0
+    from teachers.batch.index import sweep
+    from teachers.replay.index import Index
+    from teachers.replay.names import block_folders
+
+    kept: set[str] = set()
+    for block in block_folders(root):
+        with closing(Index(block)) as index:
+            kept.update(index)
+    return sweep(folder, kept.__contains__)
 
 
 def _named(root: Path, pipeline: Pipeline) -> frozenset[tuple[str, str]]:

@@ -23,7 +23,8 @@ sentence, redirects are never followed, and only a monotonic clock decides how l
 - **The record**: what becomes of a record whose request always meets the fault while others are answered. A reject
   keeps the server's words. *Waits* means that no reject is made: the next run asks it again.
 - **Sent**: how often that request is sent with `max_retries = 2`. Where it is *while patience lasts*, busy and
-  unreachable endpoints cost no try: fewer requests are in flight, and each waits.
+  unreachable endpoints cost no try: fewer requests are in flight, and each waits. A request that is turned
+  away by a gateway (502, 503) more than ten times while others are answered is taken to break what is behind it.
 - **The run**: what becomes of it when every request meets the fault. One that *stops* ends with exit code 4, with every
   reply so far kept, and goes on from there when it is started again. Where `fallback` names a teacher that policy
   allows, that one is asked before the run stops.

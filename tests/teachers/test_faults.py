@@ -19,7 +19,8 @@ from teachers.failures import retry_after
 from teachers.fleet import aimd, fleet
 from teachers.opening import open_teacher
 from teachers.replay.log import ReplyLog
-from teachers.wire.completion import error_words, read_completion, transport
+from teachers.wire import transport
+from teachers.wire.completion import error_words, read_completion
 from tests.support.asking import OPEN, request
 from tests.support.faults import AT_ONCE, FAULTS, GOES_ON, IN_A_ROW, WITH_PATIENCE, Fault
 from tests.support.faults_page import PAGE, page
