@@ -1,7 +1,8 @@
 """From a conversation to a sample: id, tags, licence, provenance. The one place where they are stamped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Final
 
 from schemas.ask import Reply, Request
@@ -17,23 +18,30 @@ SUFFIX: Final = {"image/png": "png", "image/jpeg": "jpg"}
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What is the same for every row of a task."""
+    """What is the same for every row of a task.
+
+    `licenses` has the terms of every teacher that may have written, by name; `embedded` names those whose
+    rows are of grade demo. `grade` is demo already when the judge is one of them.
+    """
 
     flow: str
     generator: str
     grade: Grade
-    teacher_license: License | None
+    licenses: Mapping[str, License] = field(default_factory=dict[str, License])
+    embedded: frozenset[str] = frozenset()
 
 
 def stamp_of(task: Task) -> Stamp:
-    """The stamp that a task's recipe asks for; `grade` is demo when any of its teachers is embedded."""
+    """The stamp that a task's recipe asks for."""
     recipe = task.recipe
-    teachers = [recipe[role] for role in ("teacher", "judge") if recipe[role]]
+    teacher, judge = recipe["teacher"], recipe["judge"]
+    writers = [teacher, *teacher["fallbacks"]] if teacher else []
     return Stamp(
         flow=task.flow,
         generator=f"{recipe['generator']}@{recipe['generator_version']}",
-        grade="demo" if any(teacher["embedded"] for teacher in teachers) else "production",
-        teacher_license=License(**recipe["teacher"]["license"]) if recipe["teacher"] else None,
+        grade="demo" if judge and judge["embedded"] else "production",
+        licenses={writer["name"]: License(**writer["license"]) for writer in writers},
+        embedded=frozenset(writer["name"] for writer in writers if writer["embedded"]),
     )
 
 
@@ -47,11 +55,13 @@ def sample_of(
 ) -> Sample:
     """The row for the record's conversation number `index`, counted over what the generator made."""
     messages, frames = tuple(_message(message) for message in conversation.messages), record.frames
-    terms = meet(record.terms.license, stamp.teacher_license if conversation.asks else None)
+    writers = sorted({reply.teacher for _, reply in conversation.asks})  # whoever really answered
+    licenses = {stamp.licenses[name].name: stamp.licenses[name] for name in writers}
+    terms = reduce(meet, licenses.values(), record.terms.license)
     return Sample(
         id=f"{stamp.flow}/{record.source}/{record.id}#{index}",
         split=record.split or split_of(record.source, record.group_id),
-        grade=stamp.grade if conversation.asks else "production",
+        grade="demo" if stamp.embedded.intersection(writers) else stamp.grade if writers else "production",
         flow=stamp.flow,
         task=conversation.task,
         domain=record.domain,
@@ -76,7 +86,7 @@ def sample_of(
         license_class=terms.license_class,
         generator=stamp.generator,
         asks=tuple(_ask(request, reply) for request, reply in conversation.asks),
-        teacher_license=stamp.teacher_license.name if stamp.teacher_license and conversation.asks else None,
+        teacher_license=" AND ".join(licenses) or None,
         verdicts=tuple(_verdict(verdict) for verdict in verdicts),
         content_sha256=content_sha256(messages, tuple(frame.sha256 for frame in frames)),
         num_text_chars=sum(len(message.text) for message in conversation.messages),

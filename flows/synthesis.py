@@ -104,7 +104,7 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
         shop.teachers.vouch()
         await warming
         settle(spool, batch_gates, writer, tallies)
-        entry = writer.commit(list(tallies.cells.values()), _made(began))
+        entry = writer.commit(list(tallies.cells.values()), _made(began, shop.teachers))
         await asyncio.to_thread(replies.compact)
         return entry
 
@@ -139,9 +139,10 @@ def _as_reject(sample: Sample, reason: str, detail: str) -> Reject:
     return Reject(sample.record_id, "gate", reason, detail, "\n".join(lines), keys)
 
 
-def _made(began: float) -> Mapping[str, Any]:
+def _made(began: float, teachers: Teachers) -> Mapping[str, Any]:
     """What may differ between two runs of the same task; it never enters a row."""
     return {
+        "teachers": teachers.standing(),
         "began": began,
         "ended": time.time(),
         "host": platform.node(),

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from flows.judging import Bench, Outcome, make_samples
 from flows.reading import Item, read_ahead
@@ -49,6 +49,13 @@ class Teachers:
         for one in (self.teacher, self.judge):
             if one is not None:
                 one.vouch()
+
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """Where each of them runs and what its operator promised, by name, as plain data."""
+        found: dict[str, dict[str, Any]] = {}
+        for one in (self.teacher, self.judge):
+            found.update(one.standing() if one is not None else {})
+        return found
 
     def note(self, sentence: str) -> None:
         """Keep a sentence that somebody should read."""

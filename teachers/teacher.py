@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.ask import Ask, Reply, Request
 from schemas.errors import ConfigError, PolicyError, TeacherError
@@ -129,6 +129,16 @@ class OpenTeacher:
             for teacher in self.chain:
                 if teacher._fleet is not None:
                     teacher._fleet.vouch()
+
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """Where the teacher and its fallbacks run and what their operators promised, by name, as plain data."""
+        return {
+            teacher.name: {
+                "locality": policy.locality_of(teacher.name, teacher.config),
+                "attestation": teacher.config.attestation.model_dump(mode="json"),
+            }
+            for teacher in self.chain
+        }
 
     def meters(self) -> dict[str, Meter]:
         """The counters of the teacher and its fallbacks, by name."""

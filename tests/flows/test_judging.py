@@ -16,7 +16,8 @@ from schemas.taxonomy import OrganSystem
 TERMS = SourceTerms(License("CC-BY-4.0", commercial=True, derivatives=True))
 RECORD = Record("r1", "source", "1", "patient-1", TERMS, facts=Facts(report="A nodule."))
 TAGS = Tags(None, OrganSystem.RESPIRATORY, Scope.ORGAN)
-STAMP = Stamp("long-annotation", "echo@1", "production", License("CC-BY-SA-4.0", True, True, True))
+SHARE_ALIKE = License("CC-BY-SA-4.0", True, True, True)
+STAMP = Stamp("long-annotation", "echo@1", "production", {"": SHARE_ALIKE})
 
 
 class Echo:
@@ -109,3 +110,21 @@ async def test_a_row_s_licence_is_the_stricter_of_source_and_teacher() -> None:
     assert sample.license_class == "share-alike"
     assert sample.asks[0]["reply_key"] == "key-0"
     assert sample.organ_system == "Respiratory" and sample.modality is None
+
+
+@pytest.mark.parametrize(
+    ("writer", "license", "grade"),
+    [("first", "CC-BY-4.0 AND Apache-2.0", "production"), ("second", "CC-BY-4.0 AND CC-BY-SA-4.0", "demo")],
+)
+async def test_a_row_has_the_terms_and_the_grade_of_whoever_really_wrote_it(
+    writer: str, license: str, grade: str
+) -> None:
+    async def answers(request: Request) -> Reply:
+        return Reply("A nodule.", key="key", teacher=writer)
+
+    licenses = {"first": License("Apache-2.0", True, derivatives=True), "second": SHARE_ALIKE}
+    stamp = Stamp("long-annotation", "echo@1", "production", licenses, frozenset({"second"}))
+    outcome = await make_samples(Bench(Echo(), (), (), stamp), RECORD, TAGS, answers, None)  # type: ignore[arg-type]
+    (sample,) = outcome.samples
+    assert (sample.license, sample.grade) == (license, grade)
+    assert sample.teacher_license == license.removeprefix("CC-BY-4.0 AND ")

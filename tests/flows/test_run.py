@@ -8,6 +8,7 @@ import pytest
 
 import corpus
 from corpus.audit import verify
+from corpus.entries import read_entries
 from schemas.arrow import SAMPLE_SCHEMA
 from tests.support.pipelines import FLOWS, ROOT, calabash, said, write_pipeline
 from tests.support.serving import serve
@@ -35,6 +36,13 @@ def test_every_flow_commits_rows_and_the_corpus_is_sound(made: Path) -> None:
     assert set(rows["flow"]) == set(FLOWS)
     assert set(rows["grade"]) == {"production"}
     assert rows["id"].is_unique
+
+
+def test_a_commit_entry_says_where_each_teacher_ran_and_what_its_operator_promised(made: Path) -> None:
+    for entry in read_entries(made / "corpus").values():
+        (standing,) = entry.made["teachers"].values()
+        assert standing["locality"] == "loopback"
+        assert set(standing["attestation"]) == {"zero_retention", "no_training", "no_human_review", "contract"}
 
 
 def test_nothing_is_lost_between_records_and_rows(made: Path) -> None:

@@ -23,7 +23,7 @@ from teachers.replay.blocks import Replies
 from tests.support.asking import OPEN, frame, teacher
 from tests.support.endpoint import Behavior, serve
 
-STAMP = Stamp("captioning", "echo@1", "production", None)
+STAMP = Stamp("captioning", "echo@1", "production")
 
 
 @dataclass
