@@ -10,7 +10,9 @@ from schemas.ask import Reply
 from schemas.errors import TeacherError
 from teachers.fleet import endpoint as health
 from teachers.fleet import fleet
-from tests.support.asking import asking, frame, request, teacher
+from teachers.opening import open_teacher
+from teachers.replay.log import ReplyLog
+from tests.support.asking import OPEN, asking, frame, request, teacher
 from tests.support.endpoint import Behavior, Endpoint, serve
 from tests.support.waiting import until
 
@@ -139,3 +141,26 @@ async def test_completions_without_text_are_kept_to_the_last_that_stops_the_run(
             paid = [each.problem for each in outcomes if isinstance(each, Reply)]
             assert paid == ["no-content"] * len(replies) == ["no-content"] * endpoint.stats.num_answered
         assert "answers in a row are unusable" in str(outcomes[-1])
+
+
+async def test_tokens_per_minute_hold_requests_back_and_unused_ones_are_given_back(tmp_path: Path) -> None:
+    async with serve() as endpoint:
+        config = teacher(endpoint.url, max_in_flight=64, tokens_per_minute=20_000)
+        async with asking(config, tmp_path) as (ask, meter, _):
+            # each puts some 80 tokens aside: twelve fill the burst of 1,000, then 317 a second come in
+            asks = [asyncio.create_task(ask(request(f"question {n}"))) for n in range(100)]
+            await asyncio.sleep(0.5)
+            assert 10 <= endpoint.stats.num_requests < 60
+            assert meter.completion_tokens < 20_000
+            for one in asks:
+                one.cancel()
+
+
+async def test_two_servers_that_both_call_their_model_default_share_nothing(tmp_path: Path) -> None:
+    async with serve() as one, serve() as two:
+        with ReplyLog(tmp_path, "s", "0") as replies:
+            for name, server in (("here", one), ("there", two), ("here", two)):
+                config = teacher(server.url, model="default", revision="")
+                async with open_teacher(name, config, root=tmp_path) as opened:
+                    await opened.ask_of(source="s", terms=OPEN, replies=replies)(request())
+    assert (seen_by(one), seen_by(two)) == (1, 1)
