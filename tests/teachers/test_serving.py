@@ -12,11 +12,27 @@ import pytest
 
 from schemas.errors import ConfigError, TeacherError
 from schemas.pipeline import Teacher
-from teachers.serving.served import Served, command, log_of
+from teachers.serving import command
+from teachers.serving.served import Served, log_of
+from tests.support import processes
 from tests.support.pipelines import ROOT
-from tests.support.processes import below, comes_true, gone
+from tests.support.processes import comes_true, gone
 
 SMALL = f"{sys.executable} {ROOT}/tests/support/small_server.py --port {{port}}"
+
+OTHERS: set[int] = set()
+"""The processes that other tests have running."""
+
+
+@pytest.fixture(autouse=True)
+def _others() -> None:
+    OTHERS.clear()
+    OTHERS.update(processes.below())
+
+
+def below() -> dict[int, str]:
+    """What this test has started, with its command lines."""
+    return {pid: words for pid, words in processes.below().items() if pid not in OTHERS}
 
 
 def teacher(serve: str = SMALL, **changes: Any) -> Teacher:
@@ -195,7 +211,7 @@ def run(tmp_path: Path, *ways: str) -> tuple["subprocess.Popen[str]", list[int]]
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith("http://")
-    return process, list(below(process.pid))
+    return process, list(processes.below(process.pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -209,7 +225,7 @@ def test_nothing_is_left_when_the_run_is_killed_or_interrupted(tmp_path: Path, n
 
 def test_nothing_is_left_when_the_run_is_killed_and_a_forked_child_of_it_lives_on(tmp_path: Path) -> None:
     process, started = run(tmp_path, "fork")
-    forked = [pid for pid, words in below(process.pid).items() if "asyncio.run" in words]
+    forked = [pid for pid, words in processes.below(process.pid).items() if "asyncio.run" in words]
     process.kill()
     process.wait()
     assert gone([pid for pid in started if pid not in forked])
