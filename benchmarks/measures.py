@@ -119,7 +119,7 @@ def stumbled(name: str, n: int) -> float:
 
 def capped(name: str, n: int, cap: int = 200) -> Numbers:
     """A server that takes `cap` requests a second and answers 429 beyond: the share of the cap that was used."""
-    done, counted = ran(name, Job(n, more=LAX), "--cap", str(cap))
+    done, counted = ran(name, Job(n, more=f"{LAX}\n{NO_CANARY}"), "--cap", str(cap))
     rows = done.result.get("ok", done.result.get("rows", 0))
     return {"share": counted["ok"] / counted["seconds"] / cap, "rows": float(rows), "died": float(done.code != 0)}
 

@@ -11,6 +11,7 @@ from corpus.snapshot import take_snapshot
 from flows.params import FlowParams
 from flows.plan import FlowPlan, Plan, make_plan
 from flows.progress import WATCHER, Watcher, ticking
+from flows.sweeping import seldom_swept
 from flows.synthesis import Shop, synthesize
 from flows.window import Teachers
 from schemas.task import Task
@@ -54,6 +55,7 @@ async def run_flow(name: str, params: FlowParams, run_task: RunTask = plainly) -
     flow, watcher, budget = plan.flows[0], WATCHER.get() or Watcher(), budget_of(plan, plan.flows[0])
     watcher.begin(name, sum(task.num_records for task in flow.missing), budget)
     async with ticking(watcher), AsyncExitStack() as stack:
+        stack.enter_context(seldom_swept())
         teachers = await open_teachers(plan, flow, stack, budget)
         watcher.opened(name, lambda: meters_of(teachers))
         mirror = stack.enter_context(mirroring(plan, teachers.note))

@@ -3,11 +3,11 @@
 import asyncio
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpus.entries import CommitEntry
 from corpus.shards import warm_up
@@ -29,6 +29,8 @@ from teachers.replay.blocks import Replies
 
 if TYPE_CHECKING:
     from teachers.replay.mirror import Mirror
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,18 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
         shop.teachers.vouch()
         await warming
         settle(spool, batch_gates, writer, tallies)
-        entry = writer.commit(list(tallies.cells.values()), _made(began, shop.teachers))
-        await asyncio.to_thread(replies.compact)
+        entry = await to_its_end(writer.commit, list(tallies.cells.values()), _made(began, shop.teachers))
+        await to_its_end(replies.compact)
         return entry
+
+
+async def to_its_end(work: Callable[..., Done], *given: object) -> Done:
+    """Work in a thread, which cannot be cancelled: whoever is cancelled meanwhile waits for its end."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *given))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        await asyncio.wait([running])
 
 
 def settle(spool: Spool, gates: Iterable[BatchGate], writer: TaskWriter, tallies: Tallies) -> None:

@@ -1,6 +1,7 @@
 """The sliding window: a task's records under way side by side, their outcomes in record order."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -38,6 +39,8 @@ class Teachers:
     judge: OpenTeacher | None
     stopped: list[BaseException] = field(default_factory=list[BaseException])
     """What made the run stop: the first error, then those that it led to."""
+    turns: Iterator[int] = field(default_factory=lambda: itertools.count())
+    """The tasks' numbers, in the order in which they begin: the first has the first claim on the wire."""
 
     @property
     def max_in_flight(self) -> int:
@@ -71,11 +74,11 @@ class Teachers:
             if one is not None:
                 one.stop(reason)
 
-    def asks(self, record: Record, replies: ReplyLog, flow: str = "") -> tuple[Ask, Ask | None]:
-        """`ask` of the teacher and of the judge for one record, under that record's terms."""
+    def asks(self, record: Record, replies: ReplyLog, flow: str = "", order: int = 0) -> tuple[Ask, Ask | None]:
+        """`ask` of the teacher and of the judge for one record, under that record's terms, in its task's turn."""
         terms, source = record.terms, record.source
         asks = [
-            one and one.ask_of(source=source, terms=terms, replies=replies, flow=flow)
+            one and one.ask_of(source=source, terms=terms, replies=replies, flow=flow, order=order)
             for one in (self.teacher, self.judge)
         ]
         return asks[0] or _nobody, asks[1]
@@ -128,6 +131,7 @@ class _Window:
         self._bench = bench
         self._teachers = teachers
         self._replies = replies
+        self._order = next(teachers.turns)
         self._most = RECORDS_PER_SLOT * teachers.max_in_flight
         self._changed = asyncio.Event()
         self._failed: BaseException | None = None
@@ -187,7 +191,7 @@ class _Window:
         return await self._made(item.read, item.tags, self._replies.of(item.position))
 
     async def _made(self, record: Record, tags: Tags, replies: ReplyLog) -> Outcome:
-        ask, judge = self._teachers.asks(record, replies, self._task.flow)
+        ask, judge = self._teachers.asks(record, replies, self._task.flow, self._order)
         try:
             return await make_samples(self._bench, record, tags, ask, judge)
         except Exception as error:

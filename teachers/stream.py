@@ -22,13 +22,20 @@ class Stream:
     """`ask` for one source and one reply log, of a teacher and, where it cannot, of its fallbacks."""
 
     def __init__(
-        self, chain: tuple["OpenTeacher", ...], source: str, terms: SourceTerms, replies: ReplyLog, flow: str
+        self,
+        chain: tuple["OpenTeacher", ...],
+        source: str,
+        terms: SourceTerms,
+        replies: ReplyLog,
+        flow: str,
+        order: int = 0,
     ) -> None:
         self._chain = chain
         self._source = source
         self._terms = terms
         self._replies = replies
         self._flow = flow
+        self._order = order
 
     async def ask(self, request: Request) -> Reply:
         """One reply: kept, awaited from a twin that is on its way, or asked for.
@@ -96,7 +103,7 @@ class Stream:
     async def _asked(self, teacher: "OpenTeacher", request: Request, key: str, may_wait: bool) -> Reply:
         """Ask, and keep the reply before anyone sees it."""
         try:
-            reply, facts = await teacher.fetch(request, key, may_wait=may_wait)
+            reply, facts = await teacher.fetch(request, key, may_wait=may_wait, order=self._order)
         except GenerationError:
             teacher.meter.refused(self._source)
             raise

@@ -78,9 +78,12 @@ class OpenTeacher:
         self._has_taught = False
         self._is_open = False
 
-    def ask_of(self, *, source: str, terms: SourceTerms, replies: ReplyLog, flow: str = "") -> Ask:
-        """The `ask` for records of one source: policy, replay, the wire, the log, then the meter."""
-        return Stream(self.chain, source, terms, replies, flow).ask
+    def ask_of(self, *, source: str, terms: SourceTerms, replies: ReplyLog, flow: str = "", order: int = 0) -> Ask:
+        """The `ask` for records of one source: policy, replay, the wire, the log, then the meter.
+
+        Of requests that wait for a place, those of the lowest `order` go first.
+        """
+        return Stream(self.chain, source, terms, replies, flow, order).ask
 
     def key_of(self, request: Request) -> str:
         """The name of a request to this teacher."""
@@ -90,14 +93,14 @@ class OpenTeacher:
             rule = self.pictures.rule(frames) if "image" in self.config.accepts else UNSEEN
         return request_key(self.identity, request, rule)
 
-    async def fetch(self, request: Request, key: str, *, may_wait: bool = True) -> Answer:
+    async def fetch(self, request: Request, key: str, *, may_wait: bool = True, order: int = 0) -> Answer:
         """Really ask. Raises GenerationError, TeacherError or (when it may not wait) UnreachableError."""
         fleet = await self._opened(key)
         price = self.config.price
         if self._batches is not None:
             (reply, facts), price = await self._batches.ask(request, key)
         else:
-            reply, facts = await fleet.ask(request, key, may_wait=may_wait)
+            reply, facts = await fleet.ask(request, key, may_wait=may_wait, order=order)
         self._has_taught = self._has_taught or not reply.problem
         return self.stamp(reply, key, cost(reply, price)), facts
 

@@ -1,11 +1,12 @@
 """Who may be sent now, and to which endpoint: every ceiling of one teacher in one place."""
 
 import asyncio
+import itertools
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final
 
 from schemas.errors import TeacherError
@@ -40,6 +41,8 @@ class Load:
     num_tokens: int
     may_wait: bool = True
     """Whether it waits out an outage; one that has another teacher to go to does not."""
+    order: int = 0
+    """Whose turn it is: of those that wait, the lowest goes first, so that one task ends while the next is at work."""
     avoid: Endpoint | None = None
     is_again: bool = False
     """A request that was turned away goes before those that were never sent."""
@@ -55,7 +58,9 @@ class Admission:
         self._ceilings = ceilings
         self._requests = PerMinute(ceilings.requests_per_minute, time.monotonic())
         self._tokens = PerMinute(ceilings.tokens_per_minute, time.monotonic())
-        self._waiting: deque[tuple[Load, asyncio.Future[Endpoint]]] = deque()
+        self._waiting: list[tuple[bool, int, int, Load, asyncio.Future[Endpoint]]] = []
+        """A heap: those that were sent before, then the lowest order, then who came first."""
+        self._arrivals = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._opens_at = math.inf
         self._closed: str | None = None
@@ -70,7 +75,7 @@ class Admission:
         if not self._waiting and (endpoint := self._choose(load)) is not None:
             return self._take(load, endpoint)
         place: asyncio.Future[Endpoint] = asyncio.get_running_loop().create_future()
-        (self._waiting.appendleft if load.is_again else self._waiting.append)((load, place))
+        heappush(self._waiting, (not load.is_again, load.order, next(self._arrivals), load, place))
         self.pump()
         try:
             return await place
@@ -103,7 +108,7 @@ class Admission:
         """Send on whoever may go; called whenever something changed."""
         self._opens_at = math.inf
         while self._waiting:
-            load, place = self._waiting[0]
+            *_, load, place = self._waiting[0]
             if not place.done():
                 try:
                     self._check(load)
@@ -114,7 +119,7 @@ class Admission:
                     if endpoint is None:
                         break
                     place.set_result(self._take(load, endpoint))
-            self._waiting.popleft()
+            heappop(self._waiting)
         self._set_timer()
 
     def _check(self, load: Load) -> None:

@@ -46,7 +46,7 @@ class Aimd:
     the rate that was taken.
     """
 
-    __slots__ = ("_cool_until", "_cut_at", "_next_at", "_num_cuts", "_rate", "ceiling", "in_flight", "limit")
+    __slots__ = ("_cool_until", "_cut_at", "_next_at", "_num_cuts", "_rate", "_reach", "ceiling", "in_flight", "limit")
 
     def __init__(self, ceiling: int) -> None:
         self.ceiling = ceiling
@@ -54,6 +54,8 @@ class Aimd:
         self.in_flight = 0
         self._cut_at = self._cool_until = self._next_at = float("-inf")
         self._num_cuts = 0
+        self._reach = 0.0
+        """Up to here the limit grows by one with every answer (TCP's slow start): it was cut for few in flight."""
         self._rate = Rate()
 
     def opens_at(self) -> float:
@@ -76,7 +78,8 @@ class Aimd:
         self._num_cuts = 0
         self._rate.answered(seconds)
         if self.limit < self.ceiling and self.in_flight >= int(self.limit):
-            self.limit = min(self.ceiling, self.limit + 1 / SUCCESSES_PER_STEP)
+            step = 1.0 if self.limit < self._reach else 1 / SUCCESSES_PER_STEP
+            self.limit = min(self.ceiling, self.limit + step)
 
     def overloaded(self, sent_at: float, now: float, wish: float | None) -> None:
         """Note a request, sent at `sent_at`, that the server could not take; `wish` is its Retry-After in seconds."""
@@ -86,6 +89,8 @@ class Aimd:
         if not is_new:
             return
         self._cut_at = now
+        was_full = self.in_flight >= int(self.limit)
+        self._reach = CUT * (self.limit if was_full else max(self.limit, self._reach))
         if not self._rate.is_set:
             self.limit = min(self.limit, self.in_flight)
         self.limit = max(1.0, CUT * self.limit)
@@ -98,7 +103,7 @@ class Aimd:
     def restart(self) -> None:
         """Begin carefully after an outage: an eighth of the ceiling."""
         self.limit = max(1.0, self.ceiling / 8)
-        self._num_cuts, self._rate = 0, Rate()
+        self._reach, self._num_cuts, self._rate = 0.0, 0, Rate()
 
 
 class Rate:

@@ -91,13 +91,13 @@ class Fleet:
         self._health = Health(self._endpoints, self._breaker, parts.meter, patience, self._changed)
         self._stopped = asyncio.Event()
 
-    async def ask(self, request: Request, key: str, *, may_wait: bool = True) -> Answer:
+    async def ask(self, request: Request, key: str, *, may_wait: bool = True, order: int = 0) -> Answer:
         """Ask until there is an answer, or none to be had.
 
         Raises GenerationError when this request has no usable answer, UnreachableError when every
         endpoint is away and the request may not wait, TeacherError when the teacher or the budget is out.
         """
-        load = self._load_of(request, key, may_wait)
+        load = self._load_of(request, key, may_wait, order)
         try:
             return await self._ask(request, load)
         except TeacherError:
@@ -141,7 +141,7 @@ class Fleet:
         else:
             self._admission.pump()
 
-    def _load_of(self, request: Request, key: str, may_wait: bool) -> Load:
+    def _load_of(self, request: Request, key: str, may_wait: bool, order: int) -> Load:
         num_bytes = BODY_BYTES + sum(len(turn.text) for turn in request.turns)
         if "image" in self._config.accepts:
             for turn in request.turns:
@@ -149,7 +149,7 @@ class Fleet:
         num_tokens = 0
         if self._config.tokens_per_minute is not None:
             num_tokens = prompt_tokens(request, self._config.pictures.max_pixels) + request.sampling.max_tokens
-        return Load(affinity_of(request, key), num_bytes, num_tokens, may_wait)
+        return Load(affinity_of(request, key), num_bytes, num_tokens, may_wait, order)
 
     async def _ask(self, request: Request, load: Load) -> Answer:
         num_failed, num_turned_away, began = 0, 0, time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 
 from corpus.audit import verify
 from corpus.entries import read_entries
-from corpus.shards import Limits
+from corpus.shards import PIECE_ROWS, Limits, batch_of
 from corpus.snapshot import take_snapshot
 from corpus.writer import TaskWriter
 from schemas.arrow import REJECT_SCHEMA, SAMPLE_SCHEMA
@@ -46,6 +46,17 @@ def test_offsets_open_each_batch_and_the_bytes_are_what_pyarrow_writes(tmp_path:
         for batch in batches:
             stream.write_batch(batch)
     assert sink.getvalue().to_pybytes() == data
+
+
+def test_a_batch_that_is_made_in_pieces_has_the_bytes_of_one_made_at_once(tmp_path: Path) -> None:
+    samples = [make_sample(i, split="train") for i in range(2 * PIECE_ROWS + 5)]
+    late = [dataclasses.replace(sample, pass_rate=0.5, gold=None) for sample in samples[PIECE_ROWS + 1 :]]
+    samples = [*samples[: PIECE_ROWS + 1], *late]
+    (file,) = commit(tmp_path, make_task(0, len(samples)), samples).files
+    (batch,) = file.batches
+    written = (tmp_path / file.path).read_bytes()[batch.offset : batch.offset + batch.length]
+    assert written == batch_of([sample.row() for sample in samples], SAMPLE_SCHEMA).serialize().to_pybytes()
+    assert batch.cells == {"Respiratory|CT": len(samples)}
 
 
 def test_batches_and_shards_end_at_their_limits(tmp_path: Path) -> None:

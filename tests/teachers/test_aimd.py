@@ -36,6 +36,17 @@ def test_a_cut_counts_from_what_was_really_in_flight() -> None:
     assert pace.limit == 30
 
 
+def test_a_lone_request_that_was_turned_away_does_not_make_a_run_crawl() -> None:
+    pace = full(Aimd(256), 1)
+    pace.overloaded(0.0, 0.1, 1.0)
+    assert pace.limit == 1
+    for _ in range(200):
+        full(pace).succeeded(0.2)
+    assert int(pace.limit) == 256 * CUT
+    full(pace).succeeded(0.2)
+    assert int(pace.limit) == 256 * CUT, "from here on step by step"
+
+
 def test_retry_after_closes_the_endpoint_for_that_long() -> None:
     pace = full(Aimd(8), 2)
     pace.overloaded(sent_at=10.0, now=10.1, wish=5.0)

@@ -110,6 +110,24 @@ async def test_bytes_in_flight_have_a_ceiling_and_a_larger_request_goes_alone(tm
             assert (await ask(request("?", frames=[frame(3_000_000)]))).content
 
 
+async def test_whoever_began_first_goes_first_so_that_tasks_do_not_all_end_at_once(tmp_path: Path) -> None:
+    ended: list[str] = []
+    async with AsyncExitStack() as stack:
+        endpoint = await stack.enter_async_context(serve(Behavior(latency_ms=30)))
+        config = teacher(endpoint.url, max_in_flight=2)
+        opened = await stack.enter_async_context(open_teacher("t", config, root=tmp_path))
+        replies = stack.enter_context(ReplyLog(tmp_path, "s", "lines"))
+        asks = {order: opened.ask_of(source="s", terms=OPEN, replies=replies, order=order) for order in (1, 0)}
+
+        async def one(order: int, number: int) -> None:
+            await asks[order](request(f"{order}, question {number}"))
+            ended.append(f"task {order}")
+
+        await asyncio.gather(*(one(order, number) for order in asks for number in range(8)))
+    assert ended.index("task 1") == 0, "it asked first"
+    assert ended[-4:] == ["task 1"] * 4, "the other went before whatever waited"
+
+
 async def test_requests_per_minute_are_never_passed(tmp_path: Path) -> None:
     async with serve() as endpoint:
         config = teacher(endpoint.url, max_in_flight=64, requests_per_minute=600)
