@@ -248,6 +248,8 @@ class OpenTeacher:
         folder = means.root / "replies" / FOLDER
         drift = await check(self.identity, folder, self.config.canary, ask, fleet.describe)
         self.meter.drift = drift
+        if drift:
+            self.meter.note(drift)
         if drift and is_unpinned(self.identity):
             raise TeacherError(
                 f"{drift}; it has no revision, so its kept replies would be mixed with another model's: set "

@@ -109,11 +109,6 @@ class Fleet:
         """Whether the teacher was given up or stopped."""
         return self._breaker.message is not None
 
-    @property
-    def is_down(self) -> bool:
-        """Whether no endpoint can be asked now."""
-        return self._admission.is_down
-
     def stop(self, message: str) -> None:
         """Send nothing more: whoever waits gets TeacherError(message); what is on the wire lands and is kept."""
         self._breaker.message = self._breaker.message or message
