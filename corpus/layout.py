@@ -7,6 +7,9 @@ DATA: Final = "data"
 REJECTS: Final = "rejects"
 COMMITS: Final = "commits"
 MANIFEST: Final = "manifest"
+PIECES: Final = f"{MANIFEST}/pieces"
+NAMES: Final = f"{MANIFEST}/names"
+DERIVED: Final = "derived"
 STAGING: Final = "staging"
 RUNS: Final = "runs"
 CARD: Final = "README.md"
@@ -48,6 +51,11 @@ def commit_path(flow: str, fingerprint: str) -> str:
 def snapshot_name(number: int) -> str:
     """Snapshot 1 is `"v000001"`."""
     return f"v{number:06d}"
+
+
+def snapshot_path(name: str) -> str:
+    """Where a numbered snapshot is."""
+    return f"{MANIFEST}/{name}.json"
 
 
 def snapshot_number(name: str) -> int | None:

@@ -6,7 +6,7 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from flows.commands import config_check, foresee, look, make, replies
+from flows.commands import cleaning, config_check, foresee, look, make, replies, sharing, snapshots
 from schemas.errors import PipelineError
 
 app: Final = typer.Typer(
@@ -33,6 +33,16 @@ app.command()(look.stats)
 app.command()(look.show)
 app.command()(look.reproduce)
 app.command()(look.verify)
+app.command()(snapshots.snapshot)
+app.command()(snapshots.diff)
+app.command()(snapshots.gc)
+app.command()(cleaning.dedup)
+app.command()(cleaning.decontaminate)
+app.command()(cleaning.takedown)
+app.command()(sharing.card)
+app.command()(sharing.export)
+app.command()(sharing.push)
+app.command()(sharing.rehydrate)
 config_app.command("check")(config_check.check)
 
 INTERRUPTED: Final = 130

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from corpus.entries import CommitEntry, read_entries
-from corpus.selection import done
+from corpus.commit.entries import CommitEntry, read_entries
+from corpus.commit.selection import done
+from corpus.layout import STAGING
+from corpus.store.writing import Store, store_of
+from flows.excluded import Excluded, read_excluded
 from flows.params import FlowParams
-from flows.recipe import corpus_root, recipe_of, selection, with_wishes
+from flows.recipe import corpus_root, recipe_of, selection, with_wishes, work_root
 from schemas.errors import ConfigError
 from schemas.pipeline import Flow, Pipeline, load, unknown
 from schemas.task import Task
@@ -37,10 +40,15 @@ class FlowPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do, for every flow that was asked for."""
+    """What a run would do, for every flow that was asked for.
+
+    `root` is the folder of replies, runs, frames and logs; samples are committed to `store`. A local corpus
+    is both.
+    """
 
     pipeline: Pipeline
     root: Path
+    store: Store
     catalogue: Mapping[str, Entry]
     flows: tuple[FlowPlan, ...]
 
@@ -67,12 +75,18 @@ def make_plan(names: tuple[str, ...], params: FlowParams) -> Plan:
     Raises ConfigError, PolicyError or CorpusError; opens no source file and imports nothing heavy.
     """
     pipeline = load(Path(params.config))
-    catalogue = load_catalogue(_own_entries(pipeline, params.config))
-    root = corpus_root(pipeline, params.config)
-    entries = read_entries(root)
+    catalogue = load_catalogue(own_entries(pipeline, params.config))
+    root, store = work_root(pipeline, params.config), open_store(pipeline, params.config)
+    entries, excluded = read_entries(store), read_excluded(store)
     _check_sources(pipeline, names, params)
-    flows = tuple(_plan_flow(pipeline, name, params, catalogue, entries) for name in names)
-    return Plan(pipeline, root, catalogue, flows)
+    flows = tuple(_plan_flow(pipeline, name, params, catalogue, entries, excluded) for name in names)
+    return Plan(pipeline, root, store, catalogue, flows)
+
+
+def open_store(pipeline: Pipeline, config: str) -> Store:
+    """Where the corpus of a pipeline is; on an object store, unfinished files stay in the work folder."""
+    scratch = work_root(pipeline, config) / STAGING if pipeline.corpus_is_remote else None
+    return store_of(corpus_root(pipeline, config), scratch)
 
 
 def _plan_flow(
@@ -81,17 +95,24 @@ def _plan_flow(
     params: FlowParams,
     catalogue: Mapping[str, Entry],
     entries: Mapping[str, CommitEntry],
+    excluded: Mapping[str, Excluded],
 ) -> FlowPlan:
     table = with_wishes(pipeline, name, params)
     for source in table.sources:
         if source not in catalogue:
             raise ConfigError(f"{params.config}: [flows.{name}]: {unknown('source', source, catalogue)}")
     tasks = [task for source in table.sources for task in _cut(pipeline, name, table, catalogue[source])]
+    tasks = [_clean(task, catalogue[task.source], excluded) for task in tasks] if excluded else tasks
     if params.tags:
         # a task that is already committed whole needs no narrower one
         whole, select = done(entries, tasks), selection(params.tags)
         tasks = [task if task.fingerprint in whole else _narrowed(task, select) for task in tasks]
     return FlowPlan(name, table, tuple(tasks), done(entries, tasks))
+
+
+def _clean(task: Task, entry: Entry, excluded: Mapping[str, Excluded]) -> Task:
+    """The task without the records that a benchmark holds."""
+    return excluded[entry.id].applied(task, entry.revision) if entry.id in excluded else task
 
 
 def _narrowed(task: Task, select: list[str]) -> Task:
@@ -110,7 +131,8 @@ def _cut(pipeline: Pipeline, name: str, table: Flow, entry: Entry) -> Iterator[T
         left -= take
 
 
-def _own_entries(pipeline: Pipeline, config: str) -> Path | None:
+def own_entries(pipeline: Pipeline, config: str) -> Path | None:
+    """The folder of catalogue entries that pipeline.toml names, counted from its own."""
     return None if pipeline.catalog is None else Path(config).resolve().parent / pipeline.catalog
 
 

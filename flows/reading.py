@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from flows.excluded import as_read
 from schemas.record import Record, Reject, SourceShard, Tags
 from schemas.task import Task
 from sources.base import Source
@@ -55,9 +56,10 @@ async def read_ahead(source: Source, task: Task) -> AsyncGenerator[list[Item]]:
 
 
 def positioned(source: Source, task: Task) -> Iterator[tuple[int, Record | Reject]]:
-    """The task's records, each with its position in the source's shard."""
-    shard = SourceShard(task.shard, task.num_records)
-    return enumerate(source.records(shard, task.start, task.stop), task.start)
+    """The task's records, each with its position in the source's shard; those of benchmarks are rejects."""
+    shard, without = SourceShard(task.shard, task.num_records), dict(task.recipe.get("without", ()))
+    for position, read in enumerate(source.records(shard, task.start, task.stop), task.start):
+        yield position, as_read(read, without.get(position))
 
 
 def _items(source: Source, task: Task) -> Iterator[Item]:

@@ -23,6 +23,9 @@ from teachers.policy import check
 RECIPE_VERSION = 1
 """Raised when the meaning of a recipe's keys changes."""
 
+WORK: Final = "data/work"
+"""The work folder of a corpus on an object store, unless `work` names another."""
+
 
 def with_wishes(pipeline: Pipeline, name: str, params: FlowParams) -> Flow:
     """The flow's table with the parameters' wishes applied; ConfigError for a name that is unknown."""
@@ -42,10 +45,15 @@ def with_wishes(pipeline: Pipeline, name: str, params: FlowParams) -> Flow:
 def recipe_of(pipeline: Pipeline, name: str, flow: Flow, entry: Entry) -> dict[str, Any]:
     """The recipe for one source of one flow: names, numbers and hashes; no place, no clock.
 
-    Raises ConfigError for options or gates that do not fit, PolicyError when the source's records may
-    not go to the flow's teacher.
+    Raises ConfigError for options or gates that do not fit, PolicyError when the source is a benchmark or its
+    records may not go to the flow's teacher.
     """
     where = f"[flows.{name}]"
+    if entry.never_train:
+        raise PolicyError(
+            f"{where}: source {entry.id!r} is a benchmark (never_train = true in its catalogue entry), and no flow may "
+            "make rows from one: take it out of 'sources'; `calabash decontaminate` reads it"
+        )
     kind = flow.generators.get(entry.id) or flow.generator or DEFAULT_GENERATOR[name]
     # options belong to the flow's own generator; one that is named for a single source keeps its defaults
     options = {} if entry.id in flow.generators else dict(flow.options)
@@ -130,7 +138,16 @@ def code_of(kind: str, entry: Entry) -> str:
     return code_sha256((*made_by, "generators.gates", "sources.tagging.cascade", "flows.judging", "flows.stamping"))
 
 
-def corpus_root(pipeline: Pipeline, config: str) -> Path:
-    """The corpus folder: relative paths count from pipeline.toml's folder."""
-    root = Path(pipeline.corpus).expanduser()
-    return root if root.is_absolute() else Path(config).resolve().parent / root
+def corpus_root(pipeline: Pipeline, config: str) -> Path | str:
+    """Where the corpus is: a folder (relative paths count from pipeline.toml's), or an object store's URL."""
+    return pipeline.corpus if pipeline.corpus_is_remote else _folder(pipeline.corpus, config)
+
+
+def work_root(pipeline: Pipeline, config: str) -> Path:
+    """The folder on this disk that has replies, runs, frames and logs: the corpus's own, unless it is on a store."""
+    return _folder(pipeline.work or (WORK if pipeline.corpus_is_remote else pipeline.corpus), config)
+
+
+def _folder(path: str, config: str) -> Path:
+    folder = Path(path.removeprefix("file://")).expanduser()
+    return folder if folder.is_absolute() else Path(config).resolve().parent / folder

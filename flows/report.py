@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from corpus.stats import Cell
+from corpus.audit.stats import Cell
 from flows.progress import Watcher
 
 HEADINGS: Final = ("organ system", "modality", "in", "generated", "rejected by reason", "kept", "tokens")

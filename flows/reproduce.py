@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from corpus.entries import CommitEntry
+from corpus.commit.entries import CommitEntry
 from flows.judging import make_samples
 from flows.plan import Plan
 from flows.reading import positioned

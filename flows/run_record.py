@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from corpus.layout import RUNS
-from corpus.store import make_folder, writing
+from corpus.store.local import make_folder
+from corpus.store.writing import writing
 from flows.progress import Watcher
 from flows.report import spent_by
 from schemas.errors import PipelineError
@@ -53,7 +54,7 @@ class RunRecord:
     @contextmanager
     def of(self, watcher: Watcher) -> Generator[None]:
         """Write it at the start of the block and, with how it ended, at its end. CorpusError when it cannot be."""
-        with writing(self.path.parent):
+        with writing(str(self.path.parent)):
             make_folder(self.path.parent)
             self._write(watcher, None, "")
         watcher.views.append(self)
@@ -63,7 +64,7 @@ class RunRecord:
             with suppress(OSError):
                 self._write(watcher, exit_code(error), type(error).__name__)
             raise
-        with writing(self.path.parent):
+        with writing(str(self.path.parent)):
             self._write(watcher, 0, "")
 
     def _write(self, watcher: Watcher, exit_: int | None, error: str) -> None:

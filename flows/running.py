@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from corpus.snapshot import take_snapshot
+from corpus.manifest.taking import take_snapshot
 from flows.params import FlowParams
 from flows.plan import FlowPlan, Plan, make_plan
 from flows.progress import WATCHER, Watcher, ticking
@@ -59,7 +59,7 @@ async def run_flow(name: str, params: FlowParams, run_task: RunTask = plainly) -
         teachers = await open_teachers(plan, flow, stack, budget)
         watcher.opened(name, lambda: meters_of(teachers))
         mirror = stack.enter_context(mirroring(plan, teachers.note))
-        shop = Shop(plan.root, plan.catalogue, teachers, watcher, mirror)
+        shop = Shop(plan.root, plan.store, plan.catalogue, teachers, watcher, mirror)
         await _run_all(flow.missing, shop, run_task, params.parallel_tasks)
         watcher.end(name)
     snapshot = snapshot_of(plan) if params.snapshot else None
@@ -68,7 +68,7 @@ async def run_flow(name: str, params: FlowParams, run_task: RunTask = plainly) -
 
 def snapshot_of(plan: Plan) -> str:
     """Take a snapshot that shows what is committed of the plan; returns its name."""
-    return take_snapshot(plan.root, plan.tasks).name
+    return take_snapshot(plan.store, plan.tasks).name
 
 
 def run_budget(plan: Plan) -> Budget:
@@ -92,14 +92,14 @@ def meters_of(teachers: Teachers) -> dict[str, Meter]:
 
 @contextmanager
 def mirroring(plan: Plan, note: Callable[[str], None]) -> Generator["Mirror | None"]:
-    """Where `[replies]` says that kept replies are copied to; `note` hears when not all of them arrived."""
-    table = plan.pipeline.replies
-    if table.mirror is None:
+    """Where kept replies are copied to, if pipeline.toml says so; `note` hears when not all of them arrived."""
+    table, url = plan.pipeline.replies, plan.pipeline.mirror
+    if url is None:
         yield None
         return
     from teachers.replay.mirror import Mirror
 
-    with Mirror(table.mirror, table.segment_mib << 20, table.segment_s) as mirror:
+    with Mirror(url, table.segment_mib << 20, table.segment_s) as mirror:
         yield mirror
     if mirror.warning():
         note(mirror.warning())

@@ -8,7 +8,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 
-from corpus.stats import cells_of
+from corpus.audit.stats import cells_of
 from flows.params import FlowParams
 from flows.plan import make_plan
 from flows.report import markdown_table

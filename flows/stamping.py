@@ -60,7 +60,7 @@ def sample_of(
     terms = reduce(meet, licenses.values(), record.terms.license)
     return Sample(
         id=f"{stamp.flow}/{record.source}/{record.id}#{index}",
-        split=record.split or split_of(record.source, record.group_id),
+        split=record.split or split_of(record.group),
         grade="demo" if stamp.embedded.intersection(writers) else stamp.grade if writers else "production",
         flow=stamp.flow,
         task=conversation.task,
@@ -81,7 +81,7 @@ def sample_of(
         source=record.source,
         source_revision=record.source_revision,
         record_id=record.id,
-        group_id=record.group_id,
+        group_id=record.group,
         license=terms.name,
         license_class=terms.license_class,
         generator=stamp.generator,

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from corpus.entries import CommitEntry
-from corpus.shards import warm_up
-from corpus.writer import TaskWriter
+from corpus.commit.entries import CommitEntry
+from corpus.commit.shards import warm_up
+from corpus.commit.writer import TaskWriter
+from corpus.store.writing import Store
 from flows.judging import Bench
 from flows.progress import Watcher
 from flows.spool import Spool
@@ -35,12 +36,14 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What every task of a flow run shares: where the corpus is, what is read, who teaches, who watches.
+    """What every task of a flow run shares: where its work goes, what is read, who teaches, who watches.
 
-    `mirror` is where kept replies are copied to, if anywhere.
+    Replies are kept below `root`, samples are committed to `store`; `mirror` is where kept replies are copied
+    to, if anywhere.
     """
 
     root: Path
+    store: Store
     catalogue: Mapping[str, Entry]
     teachers: Teachers
     watcher: Watcher
@@ -92,7 +95,7 @@ async def synthesize(task: Task, shop: Shop) -> CommitEntry:
     async with AsyncExitStack() as stack:
         replies = stack.enter_context(Replies(shop.root, task.source, task.shard, shop.mirror))
         await asyncio.to_thread(replies.prepare, task.start, task.stop)
-        writer = stack.enter_context(TaskWriter(shop.root, task))
+        writer = stack.enter_context(TaskWriter(shop.store, task))
         spool = stack.enter_context(Spool())
         warming = asyncio.get_running_loop().run_in_executor(None, warm_up)
         settled = await stack.enter_async_context(aclosing(outcomes(task, bench, source, shop.teachers, replies)))

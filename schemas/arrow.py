@@ -9,6 +9,13 @@ import pyarrow as pa
 SCHEMA_VERSION: Final = 1
 """Raised when a column is added, removed or changes meaning; `corpus/README.md` has the migration rule."""
 
+ADDED_IN: Final[Mapping[int, Mapping[str, tuple[str, ...]]]] = {}
+"""The columns that each schema version after the first added, by kind of file ("sample", "reject").
+
+A version may only add columns that can be null: it moves none, and changes no type. A shard of an older
+version is read without what later ones added, as null.
+"""
+
 Feature = Mapping[str, Any]
 
 

@@ -143,7 +143,7 @@ class Replies(Table):
     """Where kept replies are copied to as they come, so that a lost machine costs one segment."""
 
     mirror: str | None = None
-    """An object store's prefix, such as s3://bucket/replies; None: the corpus folder alone."""
+    """An object store's prefix, such as s3://bucket/replies; None: `replies` below a corpus that is on a store."""
     segment_mib: Count = 4
     segment_s: Seconds = 5.0
 
@@ -172,6 +172,9 @@ class Pipeline(Table):
     """The whole of pipeline.toml. A key is known here once something reads it: none is ignored in silence."""
 
     corpus: str = "data/corpus"
+    """A folder, or an object store's prefix such as s3://bucket/prefix."""
+    work: str | None = None
+    """Where replies, runs, frames and logs are kept; None: the corpus folder, or data/work for one on a store."""
     catalog: str | None = None
     """A folder of catalogue entries of your own, beside the built-in `sources/catalog`."""
     seed: int = 7
@@ -179,6 +182,17 @@ class Pipeline(Table):
     budget: Budget = Budget()
     replies: Replies = Replies()
     flows: Mapping[str, Flow]
+
+    @property
+    def corpus_is_remote(self) -> bool:
+        """Whether the corpus is on an object store."""
+        return "://" in self.corpus and not self.corpus.startswith("file://")
+
+    @property
+    def mirror(self) -> str | None:
+        """Where kept replies are copied to, if anywhere."""
+        beside = f"{self.corpus.rstrip('/')}/replies" if self.corpus_is_remote else None
+        return self.replies.mirror or beside
 
     def teacher(self, name: str) -> Teacher:
         """A teacher by name; ConfigError with the known names otherwise."""

@@ -134,8 +134,9 @@ class Record:
     """One upstream item, as its publisher meant it.
 
     `id` is unique and stable within its source. `group_id` is the patient, article, study, video or
-    slide that must not cross splits. `split` is the publisher's own, if it has one. `language` is
-    ISO 639-1.
+    slide that must not cross splits; `groups` is whose ids those are (empty: the source's own), so that
+    sources which share an original can say so. `split` is the publisher's own, if it has one. `language`
+    is ISO 639-1.
     """
 
     id: str
@@ -149,6 +150,12 @@ class Record:
     language: str = "en"
     domain: Literal["medical", "general"] = "medical"
     split: Literal["train", "validation", "test"] | None = None
+    groups: str = ""
+
+    @property
+    def group(self) -> str:
+        """The group as rows carry it, `namespace:group`: equal only for the same original."""
+        return f"{self.groups or self.source}:{self.group_id}"
 
     @property
     def frames(self) -> tuple[Frame, ...]:

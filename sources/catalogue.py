@@ -1,5 +1,6 @@
 """The catalogue: every dataset as one TOML file, loaded, checked and opened by id."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Final
 from schemas.errors import ConfigError
 from schemas.pipeline import FLOWS, unknown, validate
 from sources.base import Source
-from sources.entry import SHAPE_KEYS, Entry
+from sources.entry import SHAPE_KEYS, Columns, Entry
 from sources.shapes.dicom_cine import DicomCine
 from sources.shapes.dicom_files import DicomFiles
 from sources.shapes.dicom_sr import DicomSr
@@ -17,9 +18,10 @@ from sources.shapes.icd10cm import Icd10Cm
 from sources.shapes.image_files import ImageFiles
 from sources.shapes.jsonl import Jsonl
 from sources.shapes.nifti_labels import NiftiLabels
+from sources.shapes.table_files import TableFiles
 
 CATALOG: Final = Path(__file__).parent / "catalog"
-SHAPES: Final = (DicomFiles, DicomCine, DicomSr, NiftiLabels, ImageFiles, Icd10Cm, Jsonl)
+SHAPES: Final = (DicomFiles, DicomCine, DicomSr, NiftiLabels, ImageFiles, Icd10Cm, Jsonl, TableFiles)
 """The adapters, one per storage shape."""
 
 
@@ -97,7 +99,24 @@ def _check(entry: Entry, path: Path) -> None:
             raise ConfigError(f"{path}: {unknown('flow', flow, FLOWS)}")
     if not entry.packages and (entry.path is None or entry.pinned is None):
         raise ConfigError(f"{path}: give 'packages', or 'path' and 'pinned' for data in a folder")
+    if entry.never_train and entry.flows:
+        raise ConfigError(f"{path}: key 'flows' has no meaning for a benchmark (never_train = true); remove it")
+    if entry.columns:
+        _check_columns(entry, entry.columns, path)
     _check_ids(entry, path)
+
+
+def _check_columns(entry: Entry, columns: Columns, path: Path) -> None:
+    if entry.shape == "jsonl" and not isinstance(columns.file, str):
+        raise ConfigError(
+            f"{path}: key 'columns.file' is one file for shape 'jsonl'; use shape 'table-files' for several"
+        )
+    try:
+        groups = re.compile(columns.group_match).groups
+    except re.error as error:
+        raise ConfigError(f"{path}: key 'columns.group_match' is no pattern: {error}") from None
+    if columns.group_match and groups < 1:
+        raise ConfigError(f"{path}: key 'columns.group_match' has no group: put what names the group in parentheses")
 
 
 def _check_ids(entry: Entry, path: Path) -> None:

@@ -12,7 +12,10 @@ from schemas.pipeline import Table
 from schemas.record import Access, Egress, SourceTerms
 from schemas.taxonomy import Modality, OrganSystem, Scope
 
-Shape = Literal["dicom-files", "dicom-cine", "dicom-sr", "nifti-labels", "image-files", "icd10cm", "jsonl"]
+Shape = Literal[
+    "dicom-files", "dicom-cine", "dicom-sr", "nifti-labels", "image-files", "icd10cm", "jsonl", "table-files"
+]  # fmt: skip
+Split = Literal["train", "validation", "test"]
 Box = tuple[int, int, int, int]
 WindowName = Literal["lung", "soft tissue", "abdomen", "liver", "bone", "brain", "spine", "angiography"]
 """CT presets: the keys of `sources.render.windows.PRESETS`."""
@@ -26,10 +29,11 @@ SHAPE_KEYS: Final[Mapping[str, str]] = {
     "nifti-labels": "volume",
     "icd10cm": "questions",
     "jsonl": "columns",
+    "table-files": "columns",
 }
 """The key that each shape cannot do without."""
 
-NOT_IDENTITY: Final = {"path", "folder", "title", "flows", "citation"}
+NOT_IDENTITY: Final = {"path", "folder", "title", "flows", "citation", "upstream"}
 """Fields that change no record, so they stay out of the revision."""
 
 
@@ -134,26 +138,37 @@ class Questions(Table):
 
 
 class Columns(Table):
-    """Which key of a row holds which field of a record; a field that is not named stays empty.
+    """Which column of a row holds which field of a record; a field that is not named stays empty.
 
-    `id` may be left out of the data: then the row's position is the id. `images` holds a path or a list of
-    paths, `video` a path, both below the entry's folder. `modalities` and `organ_systems` map the
-    publisher's own strings to ours; a string that neither is ours nor is mapped rejects its row.
+    A name with dots is a key inside a key (`"data.Question"`). `file` is a file below the entry's folder, or
+    for table-files several (`*` matches any name), or one for each split of the publisher. `id` may be left
+    out of the data: then the row's position is the id. `group_match` is a pattern whose first group is
+    taken from the group column; a row of no group is in that of its first picture, else alone. `images`
+    holds a path or a list of paths below `image_folder`, or pictures themselves (a struct with bytes,
+    or base64), in one column or in several; `video` a path. `options` is one column (a list, a mapping
+    of letters, a list of {key, value}) or one column per option, and `answer_is` says whether the
+    answer is a letter or a text of theirs, an index from 0, or a number from 1. `modalities` and
+    `organ_systems` map the publisher's own strings to ours; a string that neither is ours nor is mapped
+    rejects its row.
     """
 
-    file: str
+    file: str | tuple[str, ...] | Mapping[Split, str]
     id: str | None = None
     group: str | None = None
+    group_match: str = ""
     split: str | None = None
     language: str | None = None
-    images: str | None = None
+    images: str | tuple[str, ...] | None = None
+    image_folder: str = ""
+    image_encoding: Literal["file", "base64"] = "file"
     video: str | None = None
     caption: str | None = None
     report: str | None = None
     labels: str | None = None
     question: str | None = None
     answer: str | None = None
-    options: str | None = None
+    answer_is: Literal["text", "index", "number"] = "text"
+    options: str | tuple[str, ...] | None = None
     explanation: str | None = None
     conversation: str | None = None
     modality: str | None = None
@@ -165,7 +180,14 @@ class Columns(Table):
 
 
 class Entry(Table):
-    """One dataset of the catalogue: where it is, how it reads, what its owner allows."""
+    """One dataset of the catalogue: where it is, how it reads, what its owner allows.
+
+    `never_train` marks a benchmark: no flow may list it, and rows that repeat it are contaminated.
+    `groups` names what its group ids are of ("pmc", "mimic-subject", "youtube"): sources of one name share
+    patients, articles or videos, which then share a split. Without it they are the source's own.
+    `splits` says whose split counts where the publisher made one; "hash" is for sources that share
+    originals under splits that disagree.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str = Field(min_length=1)
@@ -179,6 +201,11 @@ class Entry(Table):
     path: str | None = None
     pinned: str | None = None
     """For data in a folder: what pins it (a commit, a release, a date)."""
+    upstream: str = ""
+    """What to get and put into the folder, in the publisher's own words, such as a repository's name."""
+    never_train: bool = False
+    groups: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]*)?$")
+    splits: Literal["publisher", "hash"] = "publisher"
     domain: Literal["medical", "general"] = "medical"
     language: str = Field(default="en", pattern=r"^[a-z]{2}$")
     flows: tuple[str, ...] = ()

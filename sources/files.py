@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import importlib.util
+import os
 from functools import cache
 from pathlib import Path
 
@@ -51,9 +52,10 @@ def origin(entry: Entry, file: str) -> str:
 
 def root(entry: Entry) -> Path:
     """The folder of an entry whose data is no package's."""
-    folder = (entry.folder or Path()) / (entry.path or "")
+    folder = Path(os.path.normpath((entry.folder or Path()) / (entry.path or "")))
     if not folder.is_dir():
-        raise SourceError(f"source {entry.id!r}: no folder {folder}; put the data there, or correct the entry's 'path'")
+        what = f"{entry.upstream} at {entry.pinned}" if entry.upstream else "the data"
+        raise SourceError(f"source {entry.id!r}: no folder {folder}; put {what} there, or correct the entry's 'path'")
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("flows", "generators", "sources", "teachers", "corpus", "schemas")
+PACKAGES = ("flows", "training", "generators", "sources", "teachers", "corpus", "schemas")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
@@ -51,7 +51,7 @@ def test_every_dependency_is_pinned_in_the_lock() -> None:
     assert [name for name in names if f"\n{name}==" not in lock] == []
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "flows.plan", "corpus.snapshot", "sources.catalogue"])
+@pytest.mark.parametrize("module", ["flows.cli", "flows.plan", "corpus.manifest.snapshot", "sources.catalogue"])
 def test_what_a_finished_run_imports_is_light(module: str) -> None:
     heavy = {"prefect", "datasets", "pandas", "pyarrow", "numpy", "openai", "pydicom", "nibabel", "xllamacpp", "torch"}
     code = f"import {module}, sys; print(*sys.modules)"

@@ -55,7 +55,7 @@ def _print(plan: Plan, lines: Sequence["Expected"], found: Sequence["Verdict"]) 
     from flows.intervals import summed
 
     if not lines:
-        OUT.print(f"Nothing is missing in {plan.root}: a run would ask nothing.", highlight=False)
+        OUT.print(f"Nothing is missing in {plan.store.url}: a run would ask nothing.", highlight=False)
         return
     shown = [line for line in lines if line.teacher != "all" or _num_teachers(lines, line) != 1]
     sums = [line for line in lines if line.teacher == "all"]

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from corpus.snapshot import list_snapshots, take_snapshot
+from corpus.manifest.snapshot import list_snapshots
+from corpus.manifest.taking import take_snapshot
 from flows.commands.options import (
     All,
     Config,
@@ -61,8 +62,8 @@ def run(
     if made:
         asked = _run(plan, params, no_server, json, metrics, metrics_file)
         plan = make_plan(names, params)
-    before = list_snapshots(plan.root)
-    snapshot = take_snapshot(plan.root, plan.tasks)
+    before = list_snapshots(plan.store)
+    snapshot = take_snapshot(plan.store, plan.tasks)
     if json or made or snapshot.name not in before:
         print_table(plan, snapshot.name, json, asked)
     if not json:
@@ -109,7 +110,7 @@ def _say_done(plan: Plan, snapshot: str) -> None:
     num_rows = sum(entry.num_rows for entry in plan.entries)
     typer.echo(
         f"Nothing to do: all {len(plan.tasks)} tasks of {len(plan.flows)} flows are committed "
-        f"({num_rows} samples in {plan.root}, snapshot {snapshot})."
+        f"({num_rows} samples in {plan.store.url}, snapshot {snapshot})."
     )
 
 

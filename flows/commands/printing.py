@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from corpus.stats import Cell, cells_of, totals_of
+from corpus.audit.stats import Cell, cells_of, totals_of
 from flows.plan import Plan
 from flows.report import HEADINGS, NUMERIC, Spend, as_data, texts_of
 
@@ -67,7 +67,7 @@ def print_table(plan: Plan, snapshot: str, as_json_document: bool, asked: Sequen
     cells = cells_of(plan.entries)
     if as_json_document:
         spent = [asdict(one) for one in asked]
-        print_json({"corpus": str(plan.root), "snapshot": snapshot, **document_of(cells), "asked": spent})
+        print_json({"corpus": plan.store.url, "snapshot": snapshot, **document_of(cells), "asked": spent})
     else:
         print_cells(cells)
         print_spend(OUT, asked)
@@ -141,13 +141,15 @@ def _sums(run: dict[str, Any]) -> list[str]:
 def print_where(plan: Plan, snapshot: str) -> None:
     """Where the corpus is, and three commands to look at it."""
     sample = next((task for entry in plan.entries for task in _ids(plan, entry.flow)), "SAMPLE")
-    OUT.print(f"\nThe corpus is in [bold]{plan.root}[/], snapshot {snapshot}. Look at it:", highlight=False)
+    OUT.print(f"\nThe corpus is in [bold]{plan.store.url}[/], snapshot {snapshot}. Look at it:", highlight=False)
     for command in ("calabash stats", f"calabash show '{sample}'", "calabash verify"):
         OUT.print(f"  .venv/bin/{command}", highlight=False)
 
 
 def _ids(plan: Plan, flow: str) -> list[str]:
     """The id of one of a flow's samples, if it has any."""
-    import corpus
+    from corpus.manifest.snapshot import read_snapshot
+    from corpus.reader.corpus import Corpus
 
-    return [row["id"] for row in itertools.islice(iter(corpus.open(plan.root, demo=True).filter(flow=flow)), 1)]
+    rows = Corpus(read_snapshot(plan.store), demo=True).filter(flow=flow)
+    return [row["id"] for row in itertools.islice(rows, 1)]

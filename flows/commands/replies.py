@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from corpus.store.writing import Store
 from flows.commands.options import Config, Json
 from flows.commands.printing import OUT, print_json
-from flows.recipe import corpus_root
+from flows.plan import open_store
+from flows.recipe import work_root
 from schemas.errors import ConfigError
 from schemas.pipeline import Pipeline, load
 from teachers.batch import BATCHES
@@ -32,7 +34,7 @@ def stats(config: Config = "pipeline.toml", json: Json = False) -> None:
     """Count kept replies, tokens and dollars by flow, source and teacher; a run may go on meanwhile."""
     from teachers.replay.stock import take_stock  # pulls in pyarrow
 
-    root = corpus_root(load(Path(config)), config)
+    root = work_root(load(Path(config)), config)
     stock = take_stock(root)
     rows = [{**group._asdict(), **asdict(amount)} for group, amount in sorted(stock.amounts.items())]
     sizes = {name: value for name, value in asdict(stock).items() if name != "amounts"}
@@ -51,9 +53,9 @@ def gc(config: Config = "pipeline.toml", unnamed: Unnamed = False, dry_run: DryR
     from teachers.replay.collecting import Rules, collect  # pulls in pyarrow
 
     pipeline = load(Path(config))
-    root = corpus_root(pipeline, config)
-    named = _named(root, pipeline) if unnamed else None
-    rules = Rules(named, has_mirror=pipeline.replies.mirror is not None, dry_run=dry_run)
+    root = work_root(pipeline, config)
+    named = _named(open_store(pipeline, config), pipeline) if unnamed else None
+    rules = Rules(named, has_mirror=pipeline.mirror is not None, dry_run=dry_run)
     done = [{**asdict(each), "folder": str(each.folder.relative_to(root))} for each in collect(root, rules)]
     num_batches = 0 if dry_run else _sweep_batches(root)
     if json:
@@ -80,17 +82,17 @@ def _sweep_batches(root: Path) -> int:
     return sweep(folder, kept.__contains__)
 
 
-def _named(root: Path, pipeline: Pipeline) -> frozenset[tuple[str, str]]:
+def _named(store: Store, pipeline: Pipeline) -> frozenset[tuple[str, str]]:
     """The (model, revision) pairs that commit entries and pipeline.toml name.
 
     ConfigError when no task was ever committed: everything would look unnamed.
     """
-    from corpus.entries import read_entries
+    from corpus.commit.entries import read_entries
     from teachers.identity import identity
 
-    entries = read_entries(root).values()
+    entries = read_entries(store).values()
     if not entries:
-        raise ConfigError(f"gc --unnamed: {root} has no commit entry that names a teacher; run a flow first")
+        raise ConfigError(f"gc --unnamed: {store.url} has no commit entry that names a teacher; run a flow first")
     now = [identity(name, teacher) for name, teacher in pipeline.teachers.items()]
     found = [named for each in (*(entry.recipe for entry in entries), *now) for named in _teachers_in(each)]
     return frozenset((each["model"], each["revision"]) for each in found)

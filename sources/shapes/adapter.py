@@ -23,6 +23,7 @@ def record_of(entry: Entry, id: str, group_id: str, media: tuple[Media, ...], fa
         hints=hints,
         language=entry.language,
         domain=entry.domain,
+        groups=entry.groups,
     )
 
 

@@ -14,16 +14,28 @@ Tag = TypeVar("Tag", Modality, OrganSystem)
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
 
+def value_of(row: Row, column: str | None) -> Any:
+    """A column's value; a name with dots that is no column is a key inside a key. None where there is none."""
+    if not column or column in row:
+        return row.get(column) if column else None
+    value: Any = row
+    for key in column.split("."):
+        value = cast("Row", value).get(key) if isinstance(value, dict) else None
+    return value
+
+
 def text(row: Row, column: str | None, columns: Columns) -> str:
-    """A value as stripped text; empty for a column that is not named, absent, null or a placeholder."""
-    value = row.get(column) if column else None
+    """A value as stripped text, a list's parts as lines; empty where it is not named, absent, null or a placeholder."""
+    value = value_of(row, column)
+    if isinstance(value, list):
+        return "\n".join(texts(row, column, columns))
     shown = "" if value is None else str(value).strip()
     return "" if shown in columns.placeholders else shown
 
 
 def texts(row: Row, column: str | None, columns: Columns) -> list[str]:
     """A value that may be one text or a list of them."""
-    value = row.get(column) if column else None
+    value = value_of(row, column)
     if not isinstance(value, list):
         one = text(row, column, columns)
         return [one] if one else []
@@ -31,42 +43,22 @@ def texts(row: Row, column: str | None, columns: Columns) -> list[str]:
     return [part for part in parts if part and part not in columns.placeholders]
 
 
-def facts(row: Row, columns: Columns) -> Facts:
-    """Everything that the publisher says in this row."""
+def facts(row: Row, columns: Columns, asked: Question | None) -> Facts:
+    """Everything that the publisher says in this row; `asked` is its question, if it has one."""
     metadata = {name: text(row, column, columns) for name, column in columns.metadata.items()}
     return Facts(
         caption=text(row, columns.caption, columns),
         report=text(row, columns.report, columns),
         labels=tuple(texts(row, columns.labels, columns)),
         metadata={name: value for name, value in metadata.items() if value},
-        question=question(row, columns),
+        question=asked,
         conversation=conversation(row, columns),
     )
 
 
-def question(row: Row, columns: Columns) -> Question | None:
-    """The row's question; None where it has none. Options may be a list or a mapping of letters to texts.
-
-    An answer that is an option's letter is read as that option. Refusal for an answer that is no option.
-    """
-    stem, gold = text(row, columns.question, columns), text(row, columns.answer, columns)
-    if not stem or not gold:
-        return None
-    value = row.get(columns.options) if columns.options else None
-    if isinstance(value, dict):
-        lettered = {str(key): str(option) for key, option in cast("dict[Any, Any]", value).items()}
-        gold, options = lettered.get(gold, gold), tuple(lettered.values())
-    else:
-        options = tuple(texts(row, columns.options, columns))
-        gold = _by_letter(gold, options)
-    if options and gold not in options:
-        raise Refusal("answer-not-an-option", f"{len(options)} options")
-    return Question(stem, gold, options, text(row, columns.explanation, columns))
-
-
 def conversation(row: Row, columns: Columns) -> tuple[tuple[str, str], ...]:
     """Turns as (role, text), from `{role, content}` or `{from, value}` objects."""
-    turns = row.get(columns.conversation) if columns.conversation else None
+    turns = value_of(row, columns.conversation)
     if not isinstance(turns, list):
         return ()
     roles = {"human": "user", "gpt": "assistant"}
@@ -80,12 +72,15 @@ def conversation(row: Row, columns: Columns) -> tuple[tuple[str, str], ...]:
     return tuple(out)
 
 
-def hints(row: Row, said: Facts, columns: Columns, defaults: TagDefaults) -> Hints:
-    """The row's own tags, the dataset's where the row has none, and the text that the lexicon reads."""
+def hints(row: Row, said: Facts, columns: Columns, defaults: TagDefaults, lenient: bool = False) -> Hints:
+    """The row's own tags, the dataset's where the row has none, and the text that the lexicon reads.
+
+    Refusal for a tag that is neither ours nor mapped; `lenient` leaves it out instead.
+    """
     stem = said.question.stem if said.question else ""
     gold = said.question.gold if said.question else ""
-    modality = _tag(text(row, columns.modality, columns), Modality, columns.modalities, "modality")
-    system = _tag(text(row, columns.organ_system, columns), OrganSystem, columns.organ_systems, "organ system")
+    modality = _tag(text(row, columns.modality, columns), Modality, columns.modalities, "modality", lenient)
+    system = _tag(text(row, columns.organ_system, columns), OrganSystem, columns.organ_systems, "organ system", lenient)
     parts = (said.caption, said.report, *said.labels, stem, gold)
     return Hints(
         modality=modality or defaults.modality,
@@ -105,7 +100,7 @@ def split(row: Row, columns: Columns) -> Literal["train", "validation", "test"] 
     return cast("Literal['train', 'validation', 'test']", SPLITS[name.lower()])
 
 
-def _tag(value: str, kind: type[Tag], mapped: Mapping[str, Tag], what: str) -> Tag | None:
+def _tag(value: str, kind: type[Tag], mapped: Mapping[str, Tag], what: str, lenient: bool) -> Tag | None:
     """The publisher's string as one of ours; a string that is not mapped is refused, never guessed."""
     if not value:
         return None
@@ -114,9 +109,6 @@ def _tag(value: str, kind: type[Tag], mapped: Mapping[str, Tag], what: str) -> T
     try:
         return kind(value)
     except ValueError:
+        if lenient:
+            return None
         raise Refusal(f"unmapped-{what.replace(' ', '-')}", f"{value[:40]!r}: map it in [columns]") from None
-
-
-def _by_letter(gold: str, options: tuple[str, ...]) -> str:
-    index = ord(gold.upper()) - ord("A") if len(gold) == 1 else -1
-    return options[index] if gold not in options and 0 <= index < len(options) else gold

@@ -1,14 +1,20 @@
 """Other people's readers open a corpus with none of our code, and images decode."""
 
+import hashlib
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from corpus.manifest.taking import take_snapshot
+from schemas.sample import COLUMNS
 from tests.support.corpora import commit, make_corpus, tree
-from tests.support.samples import make_samples, make_task
+from tests.support.samples import make_sample, make_samples, make_task
 
 COUNTS = {"default": 60, "captioning": 30, "synthetic-qa": 30, "ct": 12, "x-ray": 12, "text": 12}
 
@@ -123,12 +129,73 @@ def test_duckdb_queries_an_opened_shard(shard: Path, tmp_path: Path) -> None:
     assert found["size"] == [8, 8]
 
 
+CONFORMANCE = """
+import hashlib, io, json, sys
+from pathlib import Path
+import duckdb, polars, pyarrow as pa
+from datasets import load_dataset, load_from_disk
+from PIL import Image
+
+root = sys.argv[1]
+info = json.loads(Path(root, ".views/all/state.json").read_text())
+shards = sorted({str(Path(root, ".views/all", one["filename"]).resolve()) for one in info["_data_files"]})
+mapped = [pa.ipc.open_stream(pa.memory_map(shard)).read_all() for shard in shards]
+
+def pixels(image):
+    image = Image.open(io.BytesIO(image["bytes"])) if isinstance(image, dict) else image
+    return [image.size, hashlib.sha256(image.convert("RGB").tobytes()).hexdigest()]
+
+def digest(rows):
+    by_id = {row["id"]: {**row, "images": [pixels(image) for image in row["images"]]} for row in rows}
+    text = json.dumps(by_id, sort_keys=True)
+    return [len(by_id), len(next(iter(by_id.values()))), hashlib.sha256(text.encode()).hexdigest()]
+
+def of_duckdb(table):
+    found = duckdb.from_arrow(table)
+    return [dict(zip(found.columns, row)) for row in found.fetchall()]
+
+print(json.dumps({
+    "pyarrow": digest(row for table in mapped for row in table.to_pylist()),
+    "duckdb": digest(row for table in mapped for row in of_duckdb(table)),
+    "polars": digest(row for table in mapped for row in polars.from_arrow(table).to_dicts()),
+    "polars of a path": digest(row for shard in shards for row in polars.read_ipc_stream(shard).to_dicts()),
+    "map-style": digest(row for rows in load_dataset(root).values() for row in rows),
+    "streaming": digest(row for rows in load_dataset(root, streaming=True).values() for row in rows),
+    "load_from_disk": digest(load_from_disk(root + "/.views/all")),
+}))
+"""
+
+
+def test_every_reader_gives_every_column_and_every_pixel_that_was_written(tmp_path: Path) -> None:
+    task = make_task(0, 20)
+    samples = [
+        replace(
+            make_sample(i, num_images=i % 3, text=f"Größe {i} 大小" * (i + 1), modality=None if i % 4 == 0 else "CT"),
+            gold="yes" if i % 2 else None,
+            pass_rate=i / 7 if i % 3 else None,
+            organ_systems_also=("Digestive",) * (i % 3),
+        )
+        for i in range(20)
+    ]
+    commit(tmp_path / "corpus", task, samples)
+    take_snapshot(tmp_path / "corpus", [task])
+    rows = {}
+    for sample in samples:
+        images = [Image.open(io.BytesIO(one["bytes"])) for one in sample.images]
+        shown = [[list(one.size), hashlib.sha256(one.convert("RGB").tobytes()).hexdigest()] for one in images]
+        rows[sample.id] = {**sample.row(), "images": shown}
+    text = json.dumps(rows, sort_keys=True)
+    wanted = [20, len(COLUMNS), hashlib.sha256(text.encode()).hexdigest()]
+    found = run(CONFORMANCE, tmp_path / "corpus", tmp_path)
+    assert {name: digest for name, digest in found.items() if digest != wanted} == {}
+
+
 MANIFEST = """
 import json, sys
 import duckdb
-path = sys.argv[1] + "/manifest/v000001/"
-query = f"select modality, count(*) from '{path}samples.parquet' group by 1 order by 1 nulls first"
-files = duckdb.sql(f"select sum(rows) from '{path}files.parquet'").fetchall()[0][0]
+pieces = sys.argv[1] + "/manifest/pieces"
+query = f"select modality, count(*) from '{pieces}/samples-*.parquet' group by 1 order by 1 nulls first"
+files = duckdb.sql(f"select sum(rows) from '{pieces}/files-*.parquet'").fetchall()[0][0]
 print(json.dumps({"cells": duckdb.sql(query).fetchall(), "rows": int(files)}))
 """
 

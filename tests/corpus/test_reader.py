@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 import corpus
-from corpus.audit import verify
-from corpus.entries import FileEntry
-from corpus.shards import Limits
-from corpus.snapshot import read_snapshot, take_snapshot
+from corpus.audit.verify import verify
+from corpus.commit.entries import FileEntry
+from corpus.commit.shards import Limits
+from corpus.manifest.snapshot import read_snapshot
+from corpus.manifest.taking import take_snapshot
 from schemas.errors import CorpusError
 from tests.support.corpora import commit, make_corpus
 from tests.support.samples import make_sample, make_samples, make_task
@@ -149,7 +150,7 @@ def test_a_file_cut_at_a_batch_boundary_is_an_error_not_a_shorter_corpus(tmp_pat
     file = first_file(tmp_path)
     path = tmp_path / file.path
     path.write_bytes(path.read_bytes()[: file.batches[2].offset])
-    with pytest.raises(CorpusError, match=f"{path.name}.*were committed"):
+    with pytest.raises(CorpusError, match=f"{path.name} ends at byte"):
         list(corpus.open(tmp_path))
     (problem,) = verify(tmp_path).problems
     assert problem.path == file.path and "were committed" in problem.what
@@ -174,7 +175,7 @@ def test_an_older_snapshot_opens_by_name(tmp_path: Path) -> None:
 
 def test_planning_imports_nothing_heavy() -> None:
     script = (
-        "import sys, corpus, corpus.entries, corpus.selection, corpus.snapshot, corpus.stats\n"
+        "import sys, corpus, corpus.commit.entries, corpus.commit.selection, corpus.manifest.snapshot, corpus.audit.stats\n"
         "heavy = {'pyarrow', 'datasets', 'pandas', 'numpy', 'PIL', 'xxhash'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from corpus.audit import verify
-from corpus.entries import read_entries
-from corpus.shards import PIECE_ROWS, Limits, batch_of
-from corpus.snapshot import take_snapshot
-from corpus.writer import TaskWriter
+from corpus.audit.verify import verify
+from corpus.commit.entries import read_entries
+from corpus.commit.shards import PIECE_ROWS, Limits, batch_of
+from corpus.commit.writer import TaskWriter
+from corpus.manifest.taking import take_snapshot
 from schemas.arrow import REJECT_SCHEMA, SAMPLE_SCHEMA
 from schemas.errors import CorpusError
 from tests.support.corpora import commit, tree

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from corpus.audit import verify
+from corpus.audit.verify import verify
 from flows.run_record import read_runs
 from tests.support.here import Ended, ended
 from tests.support.kept import asked, kept_requests

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import corpus
-from corpus.audit import verify
+from corpus.audit.verify import verify
 from tests.support.pipelines import ROOT, calabash, start
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(300)]

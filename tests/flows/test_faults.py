@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import corpus
-from corpus.audit import verify
+from corpus.audit.verify import verify
 from tests.support.kept import asked
 from tests.support.pipelines import calabash, said, write_pipeline
 from tests.support.serving import serve

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus.audit import verify
-from corpus.snapshot import Snapshot, read_snapshot
+from corpus.audit.verify import verify
+from corpus.manifest.snapshot import Snapshot, read_snapshot
 from tests.support.prefect_server import processes_of
 from tests.support.sites import Site, site
 

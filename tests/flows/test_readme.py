@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import corpus
-from corpus.audit import verify
+from corpus.audit.verify import verify
 from tests.support.pipelines import ROOT, environment, write_pipeline
 from tests.support.serving import serve
 

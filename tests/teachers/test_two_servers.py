@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from corpus.audit import verify
-from corpus.snapshot import read_snapshot
+from corpus.audit.verify import verify
+from corpus.manifest.snapshot import read_snapshot
 from flows.run_record import read_runs
 from tests.support.pipelines import calabash, start
 from tests.support.real_servers import LLAMA, VLLM, VLLM_CPU, Real, Standing

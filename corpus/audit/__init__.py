@@ -1,0 +1,1 @@
+"""Checking and counting what a snapshot holds."""

@@ -1,0 +1,1 @@
+"""One task's output: Arrow shards, and the entry that commits them all at once."""

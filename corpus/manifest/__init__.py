@@ -1,0 +1,1 @@
+"""What is committed, as numbered snapshots: tables in pieces, derived columns, drops, names."""

@@ -1,0 +1,27 @@
+"""JSON files that notice a changed byte: the last key is the SHA-256 of the bytes before it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def seal(body: Mapping[str, Any]) -> bytes:
+    """A JSON object with sorted keys and its own checksum as the last one."""
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True, default=dict)
+    return _closed(text.removesuffix("}").encode())
+
+
+def unseal(data: bytes) -> dict[str, Any]:
+    """The object of sealed bytes, without its checksum. Raises ValueError where a byte was changed."""
+    body: Any = json.loads(data)
+    if not isinstance(body, dict) or data != _closed(data[: -len(_closed(b""))]):
+        raise ValueError("its checksum does not match its content")
+    found: dict[str, Any] = body
+    del found["sha256"]
+    return found
+
+
+def _closed(head: bytes) -> bytes:
+    """An open JSON object, closed with its own checksum: the same number of bytes is added to any."""
+    return head + f', "sha256": "{hashlib.sha256(head).hexdigest()}"}}\n'.encode()

@@ -1,0 +1,1 @@
+"""What a corpus shows to others: card, Croissant, `datasets` views, exports, pushes."""
