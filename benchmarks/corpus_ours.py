@@ -181,8 +181,9 @@ def write_bare(samples: list[Sample], data: Path, crc32: bool = True) -> None:
 def main() -> None:
     """Time a writer, with rows made samples before the clock; ours ends with commit entries, and then takes a snapshot."""
     import measured
+
+    from corpus.changing.taking import take_snapshot
     from corpus.commit.shards import warm_up
-    from corpus.manifest.taking import take_snapshot
 
     chosen = measured.options()
     warm_up()

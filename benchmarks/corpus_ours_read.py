@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import measured
 import pyarrow as pa
-import pyarrow.dataset  # noqa: F401  # what its first reading of a Parquet file imports
+import pyarrow.dataset  # what its first reading of a Parquet file imports
 
 import corpus
 from benchmarks.corpus_rows import hashes

@@ -23,12 +23,67 @@ ORGANS: Final = (
 MODALITIES: Final = (
     "CT", "MRI", "X-Ray", "Ultrasound", "PET", "OCT", "Endoscopy", "Histopathology", "Fundus", "Dermoscopy",
 )  # fmt: skip
-WORDS: Final = (
-    "axial contrast lesion margin attenuation parenchyma nodule bilateral effusion opacity cortical signal diffuse focal "
-    "enhancement without evidence of fracture hemorrhage infarct edema mass stable interval change the in with and is a "
-    "small large left right upper lower lobe vessel wall thickening degenerative calcified cystic dilated normal caliber "
-    "consistent suggesting impression findings technique recommended follow clinical correlation adjacent structures"
-).split()
+WORDS: Final = [
+    "axial",
+    "contrast",
+    "lesion",
+    "margin",
+    "attenuation",
+    "parenchyma",
+    "nodule",
+    "bilateral",
+    "effusion",
+    "opacity",
+    "cortical",
+    "signal",
+    "diffuse",
+    "focal",
+    "enhancement",
+    "without",
+    "evidence",
+    "of",
+    "fracture",
+    "hemorrhage",
+    "infarct",
+    "edema",
+    "mass",
+    "stable",
+    "interval",
+    "change",
+    "the",
+    "in",
+    "with",
+    "and",
+    "is",
+    "a",
+    "small",
+    "large",
+    "left",
+    "right",
+    "upper",
+    "lower",
+    "lobe",
+    "vessel",
+    "wall",
+    "thickening",
+    "degenerative",
+    "calcified",
+    "cystic",
+    "dilated",
+    "normal",
+    "caliber",
+    "consistent",
+    "suggesting",
+    "impression",
+    "findings",
+    "technique",
+    "recommended",
+    "follow",
+    "clinical",
+    "correlation",
+    "adjacent",
+    "structures",
+]
 
 MEDIAN_BYTES: Final = 28_000
 SIGMA: Final = 0.35

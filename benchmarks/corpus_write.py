@@ -25,7 +25,9 @@ def main() -> None:
     """Measure, print the table, and end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="4,000 rows and no peers unless they are named")
-    parser.add_argument("--peers", help=f"of {'; '.join(peer.name for peer in PEERS)}, with semicolons; none: an empty word")
+    parser.add_argument(
+        "--peers", help=f"of {'; '.join(peer.name for peer in PEERS)}, with semicolons; none: an empty word"
+    )
     chosen = parser.parse_args()
     num_rows, times = (4_000, 5) if chosen.quick else (20_000, 5)
     named = (chosen.peers or "").split(";") if chosen.quick or chosen.peers is not None else [p.name for p in PEERS]

@@ -14,8 +14,8 @@ from typing import Any, Final, overload
 
 import pyarrow as pa
 
+from corpus.changing.deriving import derive, place_rows
 from corpus.likeness.items import Drop, Item, Pictures
-from corpus.manifest.deriving import derive, place_rows
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Snapshot
 from corpus.manifest.tables import read_table

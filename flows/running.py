@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from corpus.manifest.taking import take_snapshot
+from corpus.changing.taking import take_snapshot
 from flows.params import FlowParams
 from flows.plan import FlowPlan, Plan, make_plan
 from flows.progress import WATCHER, Watcher, ticking

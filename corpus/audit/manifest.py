@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from corpus.audit.report import Problem, Unnamed
-from corpus.commit.entries import CommitEntry, decode_entry
+from corpus.commit.entries import CommitEntry, corpus_sha256, decode_entry
 from corpus.layout import (
     COMMITS,
     DATA,
@@ -20,7 +20,6 @@ from corpus.layout import (
 )
 from corpus.manifest.snapshot import Piece, Snapshot, decode_snapshot, list_snapshots, read_snapshot
 from corpus.manifest.tables import read_table
-from corpus.manifest.taking import corpus_sha256
 from corpus.store.files import Files, Found
 from schemas.errors import CorpusError
 

@@ -1,7 +1,8 @@
 """Commit entries: one small JSON file per finished task, which together are the truth of a corpus."""
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -53,6 +54,12 @@ def decode_entry(url: str, path: str, data: bytes) -> "CommitEntry":
     if path != commit_path(entry.flow, entry.task):
         raise CorpusError(f"commit entry {url}/{path} belongs at {commit_path(entry.flow, entry.task)}; move it there")
     return entry
+
+
+def corpus_sha256(entries: "Sequence[CommitEntry]") -> str:
+    """Hash of the data files' paths, checksums and rows: of what is in a corpus, not of how it came to be."""
+    lines = sorted(f"{file.path} {file.xxh3_128} {file.rows}\n" for entry in entries for file in entry.files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _broken(url: str, path: str, what: str) -> str:

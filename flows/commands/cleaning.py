@@ -96,9 +96,9 @@ def takedown(file: RulesFile, dry_run: DryRun = False, config: Config = "pipelin
     The rules are kept in the corpus with their reasons, under `takedowns/`. Older snapshots and the shards
     themselves still hold the rows.
     """
+    from corpus.changing.takedown import matches, take_down
+    from corpus.changing.takedown_rules import read_rules
     from corpus.manifest.snapshot import read_snapshot
-    from corpus.manifest.takedown import matches, take_down
-    from corpus.manifest.takedown_rules import read_rules
 
     store = open_store(load(Path(config)), config)
     rules = {str(number): rule for number, rule in enumerate(read_rules(file), 1)}

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from corpus.changing.taking import take_snapshot
 from corpus.manifest.snapshot import list_snapshots
-from corpus.manifest.taking import take_snapshot
 from flows.commands.options import (
     All,
     Config,

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from corpus.changing.taking import name_snapshot, take_snapshot
 from corpus.manifest.snapshot import Derived, Snapshot, list_names, list_snapshots, read_snapshot
-from corpus.manifest.taking import name_snapshot, take_snapshot
 from flows.commands.options import Config, Json, params_of
 from flows.commands.printing import OUT, print_json
 from flows.plan import make_plan, open_store
@@ -119,7 +119,7 @@ def _by_source(change: Any) -> dict[str, int]:
 
 def gc(config: Config = "pipeline.toml", older_than: Age = "24h", dry_run: DryRun = False, json: Json = False) -> None:
     """Remove files that no commit entry and no snapshot names, such as those of killed or beaten writers."""
-    from corpus.manifest.gc import collect
+    from corpus.changing.gc import collect
 
     garbage = collect(open_store(load(Path(config)), config), older_than_s=_seconds(older_than), dry_run=dry_run)
     if json:

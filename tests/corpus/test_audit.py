@@ -12,12 +12,12 @@ import pytest
 
 from corpus.audit.report import MAX_PROBLEMS, Coverage
 from corpus.audit.verify import verify
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.taking import add_derived, name_snapshot, take_snapshot
 from corpus.commit.shards import Limits
 from corpus.commit.writer import TaskWriter
-from corpus.manifest.deriving import derive, place_rows
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Derived, Snapshot, read_snapshot
-from corpus.manifest.taking import add_derived, name_snapshot, take_snapshot
 from corpus.sealed import seal, unseal
 from corpus.store.writing import store_of
 from schemas.errors import ConfigError, CorpusError

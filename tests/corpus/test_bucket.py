@@ -12,10 +12,10 @@ import pytest
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import read_entries
 from corpus.commit.writer import TaskWriter
 from corpus.manifest.snapshot import list_snapshots, read_snapshot
-from corpus.manifest.taking import take_snapshot
 from corpus.reader.corpus import Corpus
 from corpus.store import bucket as buckets
 from corpus.store import opening

@@ -10,9 +10,9 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 import corpus
+from corpus.changing.taking import take_snapshot
 from corpus.layout import modality_slug
 from corpus.manifest.snapshot import read_snapshot
-from corpus.manifest.taking import take_snapshot
 from corpus.sharing import configs
 from corpus.sharing.card import card, stored_of
 from corpus.sharing.configs import CardFile, configurations

@@ -11,9 +11,9 @@ import pytest
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import read_entries
 from corpus.manifest.snapshot import list_snapshots
-from corpus.manifest.taking import take_snapshot
 from schemas.errors import CorpusError
 from tests.support.corpora import commit, missing
 from tests.support.dying import Call, run_until

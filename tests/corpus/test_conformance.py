@@ -17,8 +17,8 @@ from datasets import concatenate_datasets, load_dataset, load_from_disk
 from PIL import Image
 
 import corpus
+from corpus.changing.taking import take_snapshot
 from corpus.commit.shards import Limits
-from corpus.manifest.taking import take_snapshot
 from schemas.arrow import FEATURES, SAMPLE_SCHEMA
 from schemas.sample import Sample, content_sha256
 from tests.support.corpora import commit

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpus
-from corpus.manifest.deriving import derive, place_rows
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.taking import add_derived, take_snapshot
 from corpus.manifest.joining import is_dropped, joined
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Snapshot, read_snapshot
-from corpus.manifest.taking import add_derived, take_snapshot
 from corpus.store.files import TOUCHED
 from corpus.store.local import LocalStore
 from schemas.errors import CorpusError

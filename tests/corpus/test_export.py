@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import corpus
+from corpus.changing.taking import take_snapshot
 from corpus.commit.writer import TaskWriter
-from corpus.manifest.taking import take_snapshot
 from corpus.sharing.export import Request, export, plan_export
 from corpus.sharing.formats import MEDIA_ROWS, TEXT_ROWS, groups
 from corpus.sharing.parts import MANIFEST

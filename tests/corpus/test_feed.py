@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpus
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.taking import take_snapshot
 from corpus.commit.shards import Limits
-from corpus.manifest.deriving import derive, place_rows
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import read_snapshot
-from corpus.manifest.taking import take_snapshot
 from corpus.reader import Feed, Mixture, fork
 from corpus.reader.corpus import Corpus
 from corpus.store.files import TOUCHED, LocalFiles

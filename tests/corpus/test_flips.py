@@ -14,12 +14,12 @@ import pytest
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.taking import name_snapshot, take_snapshot
 from corpus.commit.entries import FileEntry
 from corpus.commit.shards import Limits
-from corpus.manifest.deriving import derive, place_rows
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import read_snapshot
-from corpus.manifest.taking import name_snapshot, take_snapshot
 from corpus.sealed import seal, unseal
 from corpus.store.files import TOUCHED
 from corpus.store.writing import store_of

@@ -16,9 +16,9 @@ import pytest
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.gc import collect
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import read_entries
-from corpus.manifest.gc import collect
-from corpus.manifest.taking import take_snapshot
 from schemas.task import Task
 from tests.support.corpora import commit, missing
 from tests.support.samples import make_reject, make_samples, make_task

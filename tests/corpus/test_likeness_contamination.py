@@ -24,7 +24,10 @@ CASES = [
     ("60", "man", "painless jaundice", "migratory thrombophlebitis", "chronic pancreatitis", "Pancreatic cancer"),
     ("27", "woman", "butterfly rash", "symmetric arthralgia", "recurrent miscarriage", "Systemic lupus"),
 ]
-STEM = "A {}-year-old {} presents with {} and {} on a background of {}. Which of the following is the most likely diagnosis?"
+STEM = (
+    "A {}-year-old {} presents with {} and {} on a background of {}. "
+    "Which of the following is the most likely diagnosis?"
+)
 OPTIONS = tuple(case[-1] for case in CASES)
 TEXTS = [
     BenchmarkItem("med-qa", f"q{k}", STEM.format(*case[:-1]), OPTIONS, case[-1], keys=frozenset({f"article:{k}"}))
@@ -159,8 +162,8 @@ def test_one_frame_of_a_benchmark_volume_is_enough() -> None:
 
 
 def test_the_strictest_modality_of_the_two_sides_counts() -> None:
-    bounds = Thresholds(images={"CT": ImageBounds(8, 0.99)}, usual=ImageBounds(32, 0.8))
-    assert bounds.of("CT", None) == bounds.of("Fundus", "CT") == ImageBounds(8, 0.99)
+    bounds = Thresholds(images={"CT": ImageBounds(1, 0.999)}, usual=ImageBounds(32, 0.8))
+    assert bounds.of("CT", None) == bounds.of("Fundus", "CT") == ImageBounds(1, 0.999)
     assert bounds.of(None, None) == bounds.of("Fundus") == ImageBounds(32, 0.8)
     data = frame_of(photograph(200, 200, 3), "PNG").data
     close = frame_of(photograph(200, 200, 3).crop((8, 6, 196, 194)), quality=40).data

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from corpus.audit.media import Repeats, lines, repeats
-from corpus.manifest.taking import take_snapshot
+from corpus.changing.taking import take_snapshot
 from tests.support.corpora import commit
 from tests.support.samples import make_png, make_sample, make_task
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from corpus.manifest.taking import take_snapshot
+from corpus.changing.taking import take_snapshot
 from schemas.sample import COLUMNS
 from tests.support.corpora import commit, make_corpus, tree
 from tests.support.samples import make_sample, make_samples, make_task

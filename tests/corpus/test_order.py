@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpus
+from corpus.changing.taking import take_snapshot
 from corpus.commit.shards import Limits
-from corpus.manifest.taking import take_snapshot
 from corpus.reader.order import Order, batch_keys, hash_of, mixed, word_of
 from tests.support.corpora import commit
 from tests.support.samples import make_samples, make_task

@@ -10,10 +10,10 @@ from PIL import Image
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import FileEntry
 from corpus.commit.shards import Limits
 from corpus.manifest.snapshot import read_snapshot
-from corpus.manifest.taking import take_snapshot
 from schemas.errors import CorpusError
 from tests.support.corpora import commit, make_corpus
 from tests.support.samples import make_sample, make_samples, make_task

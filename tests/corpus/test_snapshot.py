@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from corpus.audit.stats import table
 from corpus.audit.verify import verify
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import CommitEntry, read_entries
 from corpus.commit.selection import done, select
 from corpus.manifest.snapshot import list_snapshots, read_snapshot
-from corpus.manifest.taking import take_snapshot
 from schemas.errors import CorpusError
 from schemas.task import Task
 from tests.support.corpora import commit, make_corpus, missing, tree

@@ -127,7 +127,7 @@ print(json.dumps(found))
 
 
 def test_load_dataset_exposes_all_three_splits(tmp_path: Path) -> None:
-    from corpus.manifest.taking import take_snapshot
+    from corpus.changing.taking import take_snapshot
 
     root, splits = tmp_path / "corpus", ["train"] * 6 + ["validation"] * 3 + ["test"] * 2
     samples = [make_sample(i, split=split, group_id=f"p{i}") for i, split in enumerate(splits)]

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 import corpus
-from corpus.manifest import taking
-from corpus.manifest.deriving import derive, place_rows
+from corpus.changing import taking
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.takedown import NAME, matches, take_down, takedown_drops, with_takedowns
+from corpus.changing.takedown_rules import FOLDER, Rule, kept_rules, read_rules
+from corpus.changing.taking import publish_next
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Snapshot, read_snapshot
-from corpus.manifest.takedown import NAME, matches, take_down, takedown_drops, with_takedowns
-from corpus.manifest.takedown_rules import FOLDER, Rule, kept_rules, read_rules
-from corpus.manifest.taking import publish_next
 from corpus.store.writing import store_of
 from schemas.errors import ConfigError, CorpusError
 from tests.support.corpora import commit, make_corpus, tree
@@ -69,7 +69,7 @@ def with_takedowns_of(root: Path, snapshot: Snapshot, rule: Rule) -> set[str]:
     """The ids of the rows that a rule names, by the counting that the command prints and by the rows themselves."""
     found = matches(snapshot, {"r": rule})["r"]
     rows = corpus.open(root, snapshot=snapshot.name).samples()
-    from corpus.manifest.takedown import _matching
+    from corpus.changing.takedown import _matching
 
     named = rows.filter(_matching(rows.select(["source", "license", "id", "record_id", "group_id"]), rule))
     assert found == named.num_rows

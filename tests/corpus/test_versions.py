@@ -9,11 +9,11 @@ import pytest
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.gc import collect
+from corpus.changing.taking import name_snapshot, take_snapshot
 from corpus.manifest.diff import diff
-from corpus.manifest.gc import collect
 from corpus.manifest.pieces import MAX_PIECE_ENTRIES, cut
 from corpus.manifest.snapshot import list_names, read_snapshot
-from corpus.manifest.taking import name_snapshot, take_snapshot
 from corpus.store.files import Found
 from corpus.store.local import LocalStore
 from schemas.errors import CorpusError

@@ -8,10 +8,10 @@ import pytest
 from datasets import concatenate_datasets, load_from_disk
 
 import corpus
-from corpus.manifest.deriving import derive, place_rows
+from corpus.changing.deriving import derive, place_rows
+from corpus.changing.taking import take_snapshot
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Snapshot
-from corpus.manifest.taking import take_snapshot
 from corpus.store.writing import store_of
 from tests.support.corpora import commit, make_corpus
 from tests.support.samples import make_samples, make_task

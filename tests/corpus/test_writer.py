@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from corpus.audit.verify import verify
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import read_entries
 from corpus.commit.shards import PIECE_ROWS, Limits, batch_of
 from corpus.commit.writer import TaskWriter
-from corpus.manifest.taking import take_snapshot
 from schemas.arrow import REJECT_SCHEMA, SAMPLE_SCHEMA
 from schemas.errors import CorpusError
 from tests.support.corpora import commit, tree

@@ -20,6 +20,7 @@ import pytest
 import typer
 
 import corpus
+from corpus.likeness.items import Report
 from corpus.sharing.parts import MANIFEST
 from flows import likeness_report
 from flows.commands import sharing
@@ -90,15 +91,12 @@ def test_the_card_goes_into_the_corpus_unless_told_otherwise(made: Path) -> None
     assert (made / "corpus/card/yields.png").exists()
 
 
-def test_the_card_has_the_newest_search_for_benchmarks_without_their_text(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from corpus.likeness.items import Report
-
-    report = Report("vqa-rad", 12, {"text": 3}, {"ratio": 0.5}, ())
+def test_the_card_has_the_newest_search_for_benchmarks(made: Path, tmp_path: Path) -> None:
+    report = Report("vqa-rad", 451, 12, {"text": 3}, {"ratio": 0.5}, ())  # pyright: ignore[reportArgumentType]
     revisions = {"benchmarks": {"vqa-rad": {"revision": "1"}}}
     document = likeness_report.of_benchmarks("v000001", 10, revisions, [report], {})
-    likeness_report.write_report(made / "corpus", document)
+    (made / "corpus" / likeness_report.FOLDER).mkdir(exist_ok=True)
+    (made / "corpus" / likeness_report.FOLDER / "contamination-v000001-1.json").write_text(json.dumps(document))
     run(made, "card", "--out", str(tmp_path))
     assert "| vqa-rad | ratio 0.5 | 12 | 3 |" in (tmp_path / "README.md").read_text()
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import CommitEntry
 from corpus.commit.selection import done
 from corpus.commit.shards import LIMITS, Limits
 from corpus.commit.writer import TaskWriter
 from corpus.manifest.snapshot import Snapshot
-from corpus.manifest.taking import take_snapshot
 from schemas.record import Reject
 from schemas.sample import Sample
 from schemas.task import Task

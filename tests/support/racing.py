@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
+from corpus.changing.taking import take_snapshot
 from corpus.commit.entries import read_entries
-from corpus.manifest.taking import take_snapshot
 from corpus.store.writing import store_of
 from schemas.task import Task
 from tests.support.corpora import commit, missing

@@ -7,9 +7,9 @@ import datasets
 import pytest
 
 import corpus
+from corpus.changing.taking import take_snapshot
 from corpus.commit.shards import Limits
 from corpus.layout import VIEW
-from corpus.manifest.taking import take_snapshot
 from corpus.reader import Feed, Mixture
 from schemas.errors import ConfigError
 from tests.support.corpora import commit

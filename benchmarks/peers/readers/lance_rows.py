@@ -11,7 +11,11 @@ from benchmarks.corpus_rows import Row
 
 GROUP = 100
 SCHEMA = pa.schema(
-    [("idx", pa.int64()), *((name, pa.string()) for name in ("id", "organ", "modality", "text")), ("image", pa.binary())]
+    [
+        ("idx", pa.int64()),
+        *((name, pa.string()) for name in ("id", "organ", "modality", "text")),
+        ("image", pa.binary()),
+    ]
 )
 
 

@@ -41,9 +41,7 @@ def packed(rows):
 
 def loader(data: Path, workers: int):
     """Its own loader; each worker takes some of the shards."""
-    return webdataset.WebLoader(
-        opened(data, True), batch_size=measured.BATCH, num_workers=workers, collate_fn=packed
-    )
+    return webdataset.WebLoader(opened(data, True), batch_size=measured.BATCH, num_workers=workers, collate_fn=packed)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from corpus.changing.takedown_rules import FORMAT, Rule, keep_rules, kept_rules, list_paths
 from corpus.manifest.snapshot import Derived, Part, Snapshot, read_snapshot
-from corpus.manifest.takedown_rules import FORMAT, Rule, keep_rules, kept_rules, list_paths
 from corpus.store.writing import Store, store_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def takedown_drops(store: Store, snapshot: Snapshot) -> Derived | None:
     covered = {task for part in parts for task in part.entries}
     new = tuple(task for task in snapshot.entries if task not in covered)
     if new:
-        from corpus.manifest.deriving import write
+        from corpus.changing.deriving import write
 
         values = _values(snapshot, kept_rules(store), frozenset(new))
         parts = (*parts, Part(write(store, NAME, values), new))
@@ -58,7 +58,7 @@ def take_down(where: "Store | str | os.PathLike[str]", rules: Iterable[Rule]) ->
 
     Raises CorpusError where there is no corpus, or nothing can be written.
     """
-    from corpus.manifest.taking import publish_next
+    from corpus.changing.taking import publish_next
 
     store = store_of(where)
     read_snapshot(store)  # rules for a corpus that is not there would be lost with the folder
@@ -84,8 +84,8 @@ def _values(snapshot: Snapshot, rules: Mapping[str, Rule], entries: frozenset[st
     """The drop's side table for the rows of some entries; a row is named by the first rule that matches it."""
     import pyarrow as pa
 
+    from corpus.changing.deriving import place_rows
     from corpus.compute import pc
-    from corpus.manifest.deriving import place_rows
     from corpus.manifest.places import Places
 
     found: dict[int, str] = {}

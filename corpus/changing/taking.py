@@ -1,13 +1,12 @@
 """Taking snapshots: the next number for what is committed, or for what was learnt about it since."""
 
 import dataclasses
-import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from corpus.commit.entries import CommitEntry, read_entries
+from corpus.commit.entries import corpus_sha256, read_entries
 from corpus.commit.selection import select
 from corpus.layout import LATEST, NAMES, snapshot_name, snapshot_path
 from corpus.manifest.snapshot import FORMAT, Derived, Snapshot, list_snapshots, read_snapshot
@@ -26,7 +25,7 @@ def take_snapshot(where: "Store | str | os.PathLike[str]", planned: Sequence[Tas
     """
     store = store_of(where)
 
-    from corpus.manifest.takedown import with_takedowns
+    from corpus.changing.takedown import with_takedowns
 
     def change(previous: Snapshot | None) -> Snapshot | None:
         named = previous.entries if previous else ()
@@ -95,12 +94,6 @@ def name_snapshot(where: "Store | str | os.PathLike[str]", name: str, snapshot: 
     if not created and holder.name != opened.name:
         raise CorpusError(f"the name {name!r} is given to {holder.name} already, and names do not move; choose another")
     return holder
-
-
-def corpus_sha256(entries: Sequence[CommitEntry]) -> str:
-    """Hash of the data files' paths, checksums and rows: of what is in a corpus, not of how it came to be."""
-    lines = sorted(f"{file.path} {file.xxh3_128} {file.rows}\n" for entry in entries for file in entry.files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _still_about(previous: Snapshot | None, entries: set[str]) -> tuple[Derived, ...]:

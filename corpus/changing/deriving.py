@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from corpus.changing.taking import add_derived
 from corpus.layout import DERIVED
 from corpus.manifest.joining import PLACE
 from corpus.manifest.pieces import write_table
 from corpus.manifest.places import Places
 from corpus.manifest.snapshot import Derived, Part, Snapshot
-from corpus.manifest.taking import add_derived
 from corpus.store.writing import Store, writing
 
 
