@@ -1,5 +1,7 @@
 """Collecting garbage: files of a corpus that no commit entry and no snapshot names, once they are old enough."""
 
+import contextlib
+import json
 import os
 import shutil
 import time
@@ -11,6 +13,7 @@ from typing import Final
 from corpus.commit.entries import read_entries
 from corpus.layout import DATA, DERIVED, PIECES, REJECTS
 from corpus.manifest.snapshot import list_snapshots, read_snapshot
+from corpus.sharing.view import DERIVED_VIEW
 from corpus.store.files import Found
 from corpus.store.writing import Store, store_of, writing
 
@@ -58,6 +61,7 @@ def collect(
 def _candidates(store: Store) -> Iterator[Found]:
     for folder in (DATA, REJECTS, PIECES, DERIVED):
         yield from store.list(folder)
+    yield from (found for found in store.list(DERIVED_VIEW) if found.path.endswith(".arrow"))
 
 
 def _named(store: Store) -> set[str]:
@@ -69,6 +73,9 @@ def _named(store: Store) -> set[str]:
         snapshot = read_snapshot(store, name)
         named.update(table.path for piece in snapshot.pieces for table in piece.tables.values())
         named.update(part.table.path for derived in snapshot.derived for part in derived.parts)
+    with contextlib.suppress(FileNotFoundError):  # no snapshot has derived columns
+        state = json.loads(store.read(f"{DERIVED_VIEW}/state.json"))
+        named.update(f"{DERIVED_VIEW}/{file['filename']}" for file in state["_data_files"])
     return named
 
 

@@ -26,7 +26,7 @@ from tests.support.samples import make_reject, make_samples, make_task
 NUM_WRITERS = 4
 ALL_EVERY = 5
 """Every so many kills all writers die; then what they left is aged by a day, so that the next gc takes it."""
-TASKS_PER_KILL = 3
+TASKS_PER_KILL = 2
 """How far the plan grows at every kill: it is never done before the kills are."""
 DAY_S = 86_400.0
 OLD_S = 3_600.0

@@ -5,14 +5,18 @@ import os
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from datasets import load_from_disk
 
 import corpus
 from corpus.audit.verify import verify
+from corpus.changing.deriving import derive, place_rows
 from corpus.changing.gc import collect
 from corpus.changing.taking import name_snapshot, take_snapshot
 from corpus.manifest.diff import diff
 from corpus.manifest.pieces import MAX_PIECE_ENTRIES, cut
+from corpus.manifest.places import Places
 from corpus.manifest.snapshot import list_names, read_snapshot
 from corpus.store.files import Found
 from corpus.store.local import LocalStore
@@ -135,3 +139,16 @@ def test_collecting_beside_writers_takes_no_live_file(tmp_path: Path) -> None:
         os.utime(path, (1, 1))
     collect(tmp_path, older_than_s=30)
     assert verify(tmp_path).ok
+
+
+def test_streams_of_views_that_were_replaced_are_garbage(tmp_path: Path) -> None:
+    make_corpus(tmp_path, 20)
+    for value in (1, 2):
+        snapshot = read_snapshot(tmp_path)
+        table = pa.table({**place_rows(Places(snapshot), [3]), "score": pa.array([value], pa.int64())})
+        derive(LocalStore(tmp_path), snapshot, "score", "column", {"value": value}, table)
+    view = tmp_path / ".views" / "derived"
+    assert len(list(view.glob("*.arrow"))) == 2
+    garbage = collect(tmp_path, older_than_s=0)
+    assert [found.path.split("/")[1] for found in garbage.removed] == ["derived"]
+    assert load_from_disk(str(view))[3]["score"] == 2
