@@ -1,4 +1,4 @@
-"""JSON files that notice a changed byte: the last key is the SHA-256 of the bytes before it."""
+"""JSON files and lines that notice a changed byte: the SHA-256 of the bytes before it is their end."""
 
 import hashlib
 import json
@@ -19,6 +19,19 @@ def unseal(data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(data)  # whatever is closed so is an object, or no JSON
     del found["sha256"]
     return found
+
+
+def seal_line(text: str) -> bytes:
+    """A line of one word, and after a space the first 12 hex characters of its SHA-256."""
+    return f"{text} {hashlib.sha256(text.encode()).hexdigest()[:12]}\n".encode()
+
+
+def unseal_line(data: bytes) -> str:
+    """The word of a sealed line. Raises ValueError where a byte was changed."""
+    text = data.decode().partition(" ")[0]
+    if data != seal_line(text):
+        raise ValueError("its checksum does not match its content")
+    return text
 
 
 def _closed(head: bytes) -> bytes:

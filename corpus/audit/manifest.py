@@ -15,11 +15,11 @@ from corpus.layout import (
     REJECTS,
     STAGING,
     commit_path,
-    snapshot_number,
     snapshot_path,
 )
 from corpus.manifest.snapshot import Piece, Snapshot, decode_snapshot, list_snapshots, read_snapshot
 from corpus.manifest.tables import read_table
+from corpus.sealed import seal_line
 from corpus.store.files import Files, Found
 from schemas.errors import CorpusError
 
@@ -114,12 +114,11 @@ def pointer_problems(files: Files) -> Iterator[Problem]:
             continue
         try:
             opened = read_snapshot(files, "latest" if path == LATEST else path.removeprefix(f"{NAMES}/"))
-            name = data.decode().split()[0] if data.split() else ""
-        except (CorpusError, ValueError) as error:
+        except CorpusError as error:
             yield Problem(path, f"it opens no snapshot: {error}; write the name of one into it")
             continue
-        if name != opened.name or not snapshot_number(name) or data != data.strip() + b"\n":
-            yield Problem(path, f"it says {data[:80]!r}, not the name of a snapshot and a line's end")
+        if data != seal_line(opened.name):
+            yield Problem(path, f"it says {data[:80]!r}, which is not how {opened.name} is written")
 
 
 def unnamed_files(files: Files, entries: Sequence[CommitEntry], snapshots: Sequence[Snapshot]) -> Unnamed:

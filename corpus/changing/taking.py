@@ -9,8 +9,8 @@ from dataclasses import asdict
 from corpus.commit.entries import corpus_sha256, read_entries
 from corpus.commit.selection import select
 from corpus.layout import LATEST, NAMES, snapshot_name, snapshot_path
-from corpus.manifest.snapshot import FORMAT, Derived, Snapshot, list_snapshots, read_snapshot
-from corpus.sealed import seal
+from corpus.manifest.snapshot import FORMAT, Derived, Snapshot, list_snapshots, read_pointer, read_snapshot
+from corpus.sealed import seal, seal_line
 from corpus.store.writing import Store, store_of, writing
 from schemas.errors import CorpusError
 from schemas.task import Task
@@ -89,7 +89,7 @@ def name_snapshot(where: "Store | str | os.PathLike[str]", name: str, snapshot: 
         )
     opened = read_snapshot(store, snapshot)
     with writing(store.url):
-        created = store.create(f"{NAMES}/{name}", f"{opened.name}\n".encode())
+        created = store.create(f"{NAMES}/{name}", seal_line(opened.name))
     holder = read_snapshot(store, name)
     if not created and holder.name != opened.name:
         raise CorpusError(f"the name {name!r} is given to {holder.name} already, and names do not move; choose another")
@@ -132,17 +132,16 @@ def _present(store: Store) -> None:
     from corpus.sharing.card import write_card
     from corpus.sharing.view import write_view
 
-    while (newest := _newest(store)) and _pointer(store) != newest.name:
+    while (newest := _newest(store)) and _latest(store) != newest.name:
         with writing(store.url):
             write_view(store, newest)
             write_card(store, newest)
-            store.replace(LATEST, f"{newest.name}\n".encode())
+            store.replace(LATEST, seal_line(newest.name))
 
 
-def _pointer(store: Store) -> str | None:
+def _latest(store: Store) -> str | None:
+    """What LATEST says; None also where it is broken, since it is about to be written again."""
     try:
-        return store.read(LATEST).decode().strip()
-    except FileNotFoundError:
+        return read_pointer(store, LATEST)
+    except CorpusError:
         return None
-    except OSError as error:
-        raise CorpusError(f"{store.url}/{LATEST} cannot be read: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from corpus.commit.entries import CommitEntry, read_named
 from corpus.layout import LATEST, MANIFEST, NAMES, snapshot_name, snapshot_number, snapshot_path
-from corpus.sealed import unseal
+from corpus.sealed import unseal, unseal_line
 from corpus.store.files import Files, files_of
 from schemas.errors import CorpusError
 
@@ -120,7 +120,7 @@ def read_snapshot(where: "Files | str | os.PathLike[str]", name: str = "latest")
     Raises CorpusError, naming what there is, where it does not exist or is broken.
     """
     files = files_of(where)
-    wanted = name if snapshot_number(name) else _pointer(files, LATEST if name == "latest" else f"{NAMES}/{name}")
+    wanted = name if snapshot_number(name) else read_pointer(files, LATEST if name == "latest" else f"{NAMES}/{name}")
     if wanted is None and name == "latest":
         raise CorpusError(f"there is no corpus at {files.url}: it holds no snapshot; make one with `calabash run`")
     try:
@@ -170,12 +170,13 @@ def list_names(where: "Files | str | os.PathLike[str]") -> dict[str, str]:
     """The numbered snapshot behind each given name, by name."""
     files = files_of(where)
     paths = [found.path for found in files.list(NAMES)]
-    return {path.removeprefix(f"{NAMES}/"): files.read(path).decode().strip() for path in paths}
+    return {path.removeprefix(f"{NAMES}/"): read_pointer(files, path) or "" for path in paths}
 
 
-def _pointer(files: Files, path: str) -> str | None:
+def read_pointer(files: Files, path: str) -> str | None:
+    """The number that LATEST or a given name holds; None where there is none. Raises CorpusError where it is broken."""
     try:
-        return files.read(path).decode().strip()
+        return unseal_line(files.read(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

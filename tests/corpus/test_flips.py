@@ -148,7 +148,7 @@ def check_share(root: Path, part: int, num_parts: int) -> Counter[str]:
 @pytest.mark.timeout(7200)
 def test_every_byte_flipped_is_refused_or_harmless_and_always_reported(tmp_path: Path) -> None:
     num_parts = os.cpu_count() or 1
-    with ProcessPoolExecutor(num_parts, mp_context=multiprocessing.get_context("fork")) as pool:
+    with ProcessPoolExecutor(num_parts, mp_context=multiprocessing.get_context("spawn")) as pool:
         parts = [pool.submit(check_share, tmp_path / str(n), n, num_parts) for n in range(num_parts)]
         counts = sum((part.result() for part in parts), Counter())
     show(counts)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
-from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +62,14 @@ class Writers:
 
     def __init__(self, root: Path, rng: random.Random) -> None:
         self.root, self._rng = root, rng
-        self.horizon: Horizon = RawValue("i", TASKS_PER_KILL)
-        self._fork = multiprocessing.get_context("fork")  # a spawned one would start for half a second
+        # a fork of this process, with its threads, may hang; a spawned one would start for half a second
+        self._server = multiprocessing.get_context("forkserver")
+        self._server.set_forkserver_preload([__name__])
+        self.horizon: Horizon = self._server.RawValue("i", TASKS_PER_KILL)
         self.processes: list[BaseProcess] = [self._start(number) for number in range(NUM_WRITERS)]
 
     def _start(self, number: int) -> BaseProcess:
-        target = self._fork.Process(target=write, args=(self.root, self.horizon, number, self._rng.random()))
+        target = self._server.Process(target=write, args=(self.root, self.horizon, number, self._rng.random()))
         target.start()
         return target
 
