@@ -7,7 +7,7 @@ export UV_LINK_MODE := hardlink
 LOCKS  := pyproject.toml requirements.lock requirements-data.lock
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
-.PHONY: help demo test test-slow env check lock peers peers-lock clean vllm
+.PHONY: help demo test test-slow env check lock reader-wheel peers peers-lock clean vllm
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -29,6 +29,9 @@ check: $(VENV)/.env  ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pyright
+
+reader-wheel: $(VENV)/.uv  ## the wheel calabash-reader, for training jobs elsewhere (in dist/)
+	$(BIN)/python scripts/reader_wheel.py
 
 lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev \

@@ -179,7 +179,7 @@ def write_bare(samples: list[Sample], data: Path, crc32: bool = True) -> None:
 
 
 def main() -> None:
-    """Time a writer, with rows made samples before the clock; ours ends with commit entries, and then takes a snapshot."""
+    """Time a writer, with rows made samples before the clock; ours ends with entries, and then takes a snapshot."""
     import measured
 
     from corpus.changing.taking import take_snapshot
@@ -189,7 +189,8 @@ def main() -> None:
     warm_up()
     samples = [sample_of(row) for row in load_rows(chosen.rows)]
     if chosen.measure == "overhead":
-        return measured.report(**overhead(samples, chosen.data))
+        measured.report(**overhead(samples, chosen.data))
+        return
     writers = {"": write, "bare": write_bare, "bare-xxh3": partial(write_bare, crc32=False)}
     measured.written(samples, chosen.data, writers[chosen.variant])
     if not chosen.variant:

@@ -148,7 +148,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=NUM_TASKS)
     chosen = parser.parse_args()
     if chosen.measure:
-        return _one(chosen.measure, chosen.data, chosen.tasks)
+        _one(chosen.measure, chosen.data, chosen.tasks)
+        return
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="calabash-bench-", ignore_cleanup_errors=True) as folder:
         _generate(Path(folder, "corpus"), chosen.tasks)
@@ -172,9 +173,10 @@ def _generate(data: Path, tasks: int) -> None:
         f"{made.num_rows / seconds:,.0f} rows/s"
     )
     print(
-        f"shards named: {len(sizes):,} files, {sum(sizes) / 1e12:.2f} TB, median {statistics.median(sizes) / 1e6:.1f} MB; "
-        f"below 16 MiB: {len(small):,} files ({len(small) / len(sizes):.0%}) with {sum(small) / sum(sizes):.1%} of the "
-        "bytes, nearly all of them validation and test"
+        f"shards named: {len(sizes):,} files, {sum(sizes) / 1e12:.2f} TB, median "
+        f"{statistics.median(sizes) / 1e6:.1f} MB; below 16 MiB: {len(small):,} files "
+        f"({len(small) / len(sizes):.0%}) with {sum(small) / sum(sizes):.1%} of the bytes, "
+        " nearly all of them validation and test"
     )
     show("Files beside the shards", "number", "MB")
     for below in ("commits", "manifest"):

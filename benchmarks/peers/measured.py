@@ -7,6 +7,7 @@ A script gives `main` its functions; each measure is a process of its own, with 
 
 import argparse
 import gc
+import itertools
 import json
 import random
 import resource
@@ -130,7 +131,7 @@ def quality(order: "array[int]") -> dict[str, float]:
     """How well shuffled an order is: uniform is 1/3, 2 * 100 / N and the number of blocks (at most 1,000)."""
     count = len(order)
     moved = sum(abs(place - idx) for place, idx in enumerate(order)) / count / count
-    near = sum(abs(one - other) <= 100 for one, other in zip(order, order[1:], strict=False)) / count
+    near = sum(abs(one - other) <= 100 for one, other in itertools.pairwise(order)) / count
     spans = [order[start : start + BLOCK] for start in range(0, count - BLOCK + 1, BLOCK)] or [order]
     blocks = sum(len({idx // BLOCK for idx in span}) for span in spans) / len(spans)
     return {"displacement": moved, "neighbors": near, "blocks": blocks}
@@ -170,7 +171,8 @@ def main(
     chosen = options()
     if chosen.measure == "write":
         assert write is not None
-        return written(load_rows(chosen.rows), chosen.data, write)
+        written(load_rows(chosen.rows), chosen.data, write)
+        return
     num_rows, xor = expected(chosen.rows)
     if prepare is not None:
         prepare(chosen.data)
@@ -179,7 +181,8 @@ def main(
     if chosen.measure == "random":
         assert getter is not None
         get = getter(chosen.data)
-        return report(**picked(get, num_rows, Clock()), open_s=clock.read()["run_s"])
+        report(**picked(get, num_rows, Clock()), open_s=clock.read()["run_s"])
+        return
     if chosen.measure == "loader":
         assert loader is not None
         batches = loader(chosen.data, chosen.workers)

@@ -68,15 +68,19 @@ SCHEMAS: Final[Mapping[str, pa.Schema]] = {
 }
 
 
-def read_table(files: Files, table: TableFile, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    files: Files, table: TableFile, columns: Sequence[str] | None = None, *, are_tags: bool = False
+) -> pa.Table:
     """Some columns of a table (None: all), checked and in stored order.
 
-    Raises CorpusError where the file is missing, cut or changed.
+    `are_tags`: strings of few values come as dictionary arrays, in a ninth of the time. Raises CorpusError
+    where the file is missing, cut or changed.
     """
     try:
         data = checked(files, table.path, 0, table.bytes, table.crc32)
         # not pq.read_table, which loads pandas where it is installed; one thread, since two would start a pool
-        with pq.ParquetFile(pa.BufferReader(data)) as opened:
+        tags = list(columns or ()) if are_tags else None
+        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=tags) as opened:
             return opened.read(columns=None if columns is None else list(columns), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise CorpusError(

@@ -54,6 +54,9 @@ class Chosen:
             if mask is None:
                 counts += rows
                 continue
+            if not mask.true_count:
+                counts += [0] * len(rows)
+                continue
             first = 0
             for num in rows:
                 counts.append(mask.slice(first, num).true_count)
@@ -77,11 +80,11 @@ class Chosen:
             first += piece.num_batches
 
     def _passing(self, piece: Piece) -> pa.BooleanArray | None:
-        if not may_hold(piece.cells, self.filters):
+        if not may_hold(piece.cells, {flow for flow, _ in piece.commits}, self.filters):
             return pa.repeat(pa.scalar(False), piece.num_rows)  # pyright: ignore[reportReturnType]
         names = columns_of(self.filters, self.demo)
         if not names:
             return None
-        table = read_table(self.places.snapshot.files, piece.tables["samples"], names)
+        table = read_table(self.places.snapshot.files, piece.tables["samples"], names, are_tags=True)
         bits = passing(table, self.filters, self.demo)
         return None if bits is None else bits.combine_chunks()  # pyright: ignore[reportReturnType]

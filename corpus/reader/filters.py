@@ -64,12 +64,14 @@ def passing(table: pa.Table, filters: Filters, demo: bool) -> "pa.ChunkedArray[A
     """A bit for each row of a table with `columns_of`: whether it passes; None where nothing is asked."""
     parts = [_passing(table, column, values) for column, values in filters.items()]
     if not demo:
-        parts.append(pc.not_equal(table.column("grade"), "demo"))
+        parts.append(pc.invert(_is_in(table.column("grade"), ["demo"])))
     return reduce(pc.and_, parts) if parts else None
 
 
-def may_hold(cells: Iterable[str], filters: Filters) -> bool:
-    """Whether rows of these cells (`corpus.layout.cell`) can pass; cells know organ system, scope and modality."""
+def may_hold(cells: Iterable[str], flows: Collection[str], filters: Filters) -> bool:
+    """Whether rows of these flows and cells (`corpus.layout.cell`: organ system or scope, modality) can pass."""
+    if not set(filters.get("flow", flows)).intersection(flows):
+        return False
     organs, modalities = filters.get("organ_system"), filters.get("modality")
     for name in cells:
         organ, modality = name.rsplit("|", 1)
@@ -80,10 +82,26 @@ def may_hold(cells: Iterable[str], filters: Filters) -> bool:
 
 
 def _passing(table: pa.Table, column: str, values: tuple[str | None, ...]) -> "pa.ChunkedArray[Any]":
-    named = pa.array([value for value in values if value is not None], pa.string())
-    result = pc.is_in(table.column(column), named)
+    named = [value for value in values if value is not None]
+    result = _is_in(table.column(column), named)
     if None in values:
         result = pc.or_(result, pc.is_null(table.column(column)))
     if column == "organ_system":
-        result = pc.or_(result, pc.is_in(table.column("scope"), named))
+        result = pc.or_(result, _is_in(table.column("scope"), named))
     return result
+
+
+def _is_in(column: "pa.ChunkedArray[Any]", values: Sequence[str]) -> "pa.ChunkedArray[Any]":
+    """Whether each of a column of tags is one of these; a dictionary array's values are compared once each."""
+    named = pa.array(values, pa.string())
+    if not pa.types.is_dictionary(column.type):
+        return pc.is_in(column, named)
+    chunks: Any = column.chunks
+    return pa.chunked_array([_are_in(chunk, named) for chunk in chunks], pa.bool_())
+
+
+def _are_in(chunk: Any, named: "pa.Array[Any]") -> "pa.Array[Any]":
+    bits: Any = pc.is_in(chunk.dictionary, named)
+    if bits.true_count in (0, len(bits)):  # one value for all rows, as most tags of a task have
+        return pc.is_valid(chunk) if bits.true_count else pa.repeat(pa.scalar(False), len(chunk))
+    return pc.fill_null(pc.take(bits, chunk.indices), False)

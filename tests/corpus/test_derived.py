@@ -114,3 +114,14 @@ def test_any_rows_are_found_again_by_their_places(rows: set[int], data: st.DataO
     values = joined(places, derived).column("value").to_pylist()
     assert values == [row if row in rows else None for row in range(60)]
     assert is_dropped(places) is None
+
+
+@pytest.mark.parametrize(("batch", "row"), [(0, 99), (99, 0), (0, -1), (-1, 0)])
+@pytest.mark.parametrize("kind", ["column", "drop"])
+def test_a_place_that_is_not_there_is_an_error_not_another_row(tmp_path: Path, kind: str, batch: int, row: int) -> None:
+    snapshot = make_corpus(tmp_path, 20)
+    place = {"file": pa.array([Places(snapshot).paths[0]]), "batch": pa.array([batch], pa.int32())}
+    table = pa.table({**place, "row": pa.array([row], pa.int32()), "score": pa.array([1], pa.int64())})
+    with pytest.raises(CorpusError, match="that is not there"):
+        derive(LocalStore(tmp_path), snapshot, "score", kind, {}, table)  # type: ignore[arg-type]
+        corpus.open(tmp_path).samples()

@@ -11,7 +11,7 @@ import measured
 class Absent(types.ModuleType):
     """torchvision, which `streaming.vision` wants at import and nothing here uses: it has no CPU build."""
 
-    __path__: list[str] = []
+    __path__ = []  # noqa: RUF012
 
     def __getattr__(self, name: str):
         if name.startswith("__"):

@@ -22,6 +22,7 @@ class Tuples:
         self.rows = rows
 
     def __call__(self, batch):
+        """A batch packed."""
         return measured.pack([(row["idx"], row["image"]["bytes"], row["text"]) for row in batch])
 
 
