@@ -10,12 +10,21 @@ import json
 import os
 import time
 import zlib
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+import xxhash
+
 from benchmarks.corpus_rows import Row, load_rows
+from corpus.changing.taking import take_snapshot
+from corpus.commit.shards import warm_up
+from corpus.commit.writer import TaskWriter
+from schemas.arrow import SAMPLE_SCHEMA
 from schemas.sample import Sample
+from schemas.task import Tally, Task
 
 SOURCE: Final = "bench"
 TASK_ROWS: Final = 4_096
@@ -94,27 +103,19 @@ def sample_of(row: Row) -> Sample:
     )
 
 
-def task_of(start: int, stop: int):
+def task_of(start: int, stop: int) -> Task:
     """The task that makes rows [start, stop)."""
-    from schemas.task import Task
-
     return Task("captioning", SOURCE, "s0", start, stop, {"generator": "caption@1", "seed": 7})
 
 
-def tallies_of(samples: list[Sample]):
+def tallies_of(samples: list[Sample]) -> list[Tally]:
     """What a run would count."""
-    from collections import Counter
-
-    from schemas.task import Tally
-
     kept = Counter((sample.organ_system or "", sample.modality or "") for sample in samples)
     return [Tally(*cell, num_in=count, num_generated=count, num_kept=count) for cell, count in sorted(kept.items())]
 
 
 def write(samples: list[Sample], data: Path) -> None:
     """Every task of 4,096 rows, committed."""
-    from corpus.commit.writer import TaskWriter
-
     for start in range(0, len(samples), TASK_ROWS):
         some = samples[start : start + TASK_ROWS]
         with TaskWriter(data, task_of(start, start + TASK_ROWS)) as writer:
@@ -127,9 +128,7 @@ class Hashing:
     """A file that pyarrow writes to, hashed as it is written: xxh3-128 and, as a shard's bytes are, CRC-32."""
 
     def __init__(self, path: Path, crc32: bool) -> None:
-        import xxhash
-
-        self.file, self.xxh3, self.closed = path.open("wb"), xxhash.xxh3_128(), False
+            self.file, self.xxh3, self.closed = path.open("wb"), xxhash.xxh3_128(), False
         self.crc32 = 0 if crc32 else None
 
     def write(self, data: Any) -> int:
@@ -163,10 +162,6 @@ BARE_ROWS: Final = 512
 
 def write_bare(samples: list[Sample], data: Path, crc32: bool = True) -> None:
     """The same columns by pyarrow's own stream writer, one durable, hashed file for every 4,096 rows."""
-    import pyarrow as pa
-
-    from schemas.arrow import SAMPLE_SCHEMA
-
     for start in range(0, len(samples), TASK_ROWS):
         sink = Hashing(data / f"train-{start:07d}.arrow", crc32)
         with pa.ipc.new_stream(sink, SAMPLE_SCHEMA) as stream:
@@ -185,6 +180,8 @@ def main() -> None:
     from corpus.changing.taking import take_snapshot
     from corpus.commit.shards import warm_up
 
+    import measured  # of the peers' folder, which only this process has on its path
+
     chosen = measured.options()
     warm_up()
     samples = [sample_of(row) for row in load_rows(chosen.rows)]
@@ -199,8 +196,6 @@ def main() -> None:
 
 def overhead(samples: list[Sample], data: Path) -> dict[str, float]:
     """Milliseconds of a task of one row from `TaskWriter` to the commit entry read back: shard, entry, four fsyncs."""
-    from corpus.commit.writer import TaskWriter
-
     took: list[float] = []
     for sample in samples[:NUM_TASKS]:
         began = time.perf_counter()

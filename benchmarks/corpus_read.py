@@ -26,8 +26,14 @@ from benchmarks.generation import line, show
 Found = dict[System, list[dict[str, Any]]]
 
 STORED = (formats.WRITER, formats.HF, formats.PARQUET, formats.LITDATA, formats.MDS, formats.WEBDATASET, formats.LANCE)
-QUICK = ("litdata", "mds", "datasets, map-style")
-"""The peers of the ratios."""
+QUICK = {
+    "sequential": (formats.OURS, formats.FIRST, formats.MMAP),
+    "shuffled": (formats.OURS, formats.LITDATA, formats.MDS),
+    "loader": (formats.FEED, formats.LITDATA, formats.HF),
+    "random": (formats.OURS,),
+}
+"""What the keys of the last line need."""
+QUICK_PEERS = tuple(one.name for systems in QUICK.values() for one in systems if one.data != "ours")
 SEQUENTIAL = (
     formats.OURS, formats.FIRST, formats.MMAP, formats.LEAN, formats.HF, formats.STREAM, formats.LITDATA, formats.MDS,
     formats.WEBDATASET, formats.LANCE, formats.PARQUET,
@@ -60,12 +66,15 @@ def best(found: Found, ours: Sequence[System], peers: Sequence[System]) -> float
     return min(costs[one] for one in ours) / min(theirs) if theirs and all(one in costs for one in ours) else None
 
 
-def measured(rows: Path, data: Path, peers: Sequence[str], times: int) -> Mapping[str, float | None]:
+def measured(rows: Path, data: Path, peers: Sequence[str], quick: bool) -> Mapping[str, float | None]:
     """Every table; the keys of the last line."""
+    times = 1 if quick else 5
 
     def run(systems: Sequence[System], what: str, repetitions: int) -> Found:
         wanted = [one for one in systems if one.data == "ours" or one.name in peers]
-        return formats.in_turn(wanted, what, rows, data, repetitions)
+        return formats.in_turn(
+            [one for one in wanted if not quick or one in QUICK[what]], what, rows, data, repetitions
+        )
 
     for system in STORED:
         if system.is_installed and (system.data == "ours" or any(name in peers for name in readers(system))):
@@ -77,11 +86,11 @@ def measured(rows: Path, data: Path, peers: Sequence[str], times: int) -> Mappin
     loaders = run(LOADERS, "loader", times) if formats.FEED.is_installed else {}
     if loaders:
         table("DataLoader, 2 workers, batches of 32 in one tensor", loaders, formats.FEED, "first_s")
-    random = run(RANDOM, "random", min(times, 3))
+    random = run(RANDOM, "random", 1 if quick else 3)
     show("A row at random", "median us", "99% us", "open s")
     for system, runs in random.items():
         line(system.name, *(formats.median(runs, key) for key in ("p50_us", "p99_us", "open_s")))
-    resumes = [formats.measure(formats.OURS, "resume", rows, data) for _ in range(times)]
+    resumes = [formats.measure(formats.OURS, "resume", rows, data) for _ in range(3 if quick else 5)]
     exact = formats.measure(formats.OURS, "exactness", rows, data)
     print(
         f"\nresume at 50%: {formats.median(resumes, 'resume_ms'):.0f} ms to the first batch, checksums included; "
@@ -114,20 +123,24 @@ def readers(stored: System) -> list[str]:
 def main() -> None:
     """Measure, print the tables, and end with one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="4,000 rows, the peers of the ratios, one repetition")
+    parser.add_argument("--quick", action="store_true", help="4,000 rows, what the keys need, one repetition")
     names = dict.fromkeys(one.name for one in (*SEQUENTIAL, *SHUFFLED, *LOADERS) if one.data != "ours")
     parser.add_argument("--peers", help=f"of {'; '.join(names)}, with semicolons; none: an empty word")
     chosen = parser.parse_args()
-    num_rows, times = (4_000, 1) if chosen.quick else (20_000, 5)
-    peers = (chosen.peers or "").split(";") if chosen.peers is not None else (QUICK if chosen.quick else list(names))
+    num_rows = 4_000 if chosen.quick else 20_000
+    everybody = QUICK_PEERS if chosen.quick else tuple(names)
+    peers = everybody if chosen.peers is None else tuple(chosen.peers.split(";"))
     absent = [one.name for one in SHUFFLED if one.name in peers and not one.is_installed]
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {num_rows:,} rows, {times} repetitions")
+    print(
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {num_rows:,} rows, "
+        f"{1 if chosen.quick else 5} repetitions"
+    )
     if absent:
         print(f"absent (make peers): {', '.join(absent)}")
     with tempfile.TemporaryDirectory(prefix="calabash-bench-", ignore_cleanup_errors=True) as folder:
         rows = Path(folder, "rows")
         make_rows(rows, num_rows)
-        keys = measured(rows, Path(folder, "data"), peers, times)
+        keys = measured(rows, Path(folder, "data"), peers, chosen.quick)
     print("\n" + json.dumps({key: None if value is None else round(value, 4) for key, value in keys.items()}))
 
 

@@ -79,11 +79,15 @@ class TaskWriter:
         """Append one sample. Raises CorpusError where it does not belong to this task."""
         self._check(sample)
         partition = (sample.license_class, sample.modality or NO_MODALITY, sample.split)
-        with writing(self._store.url):
-            if partition not in self._partitions:
-                prefix = f"data-{len(self._partitions):03d}"
-                self._partitions[partition] = ShardSet(self._staging, prefix, SAMPLE_SCHEMA, self._limits)
-            self._partitions[partition].add(sample.row())
+        shards = self._partitions.get(partition)
+        if shards is None:
+            prefix = f"data-{len(self._partitions):03d}"
+            shards = self._partitions[partition] = ShardSet(self._staging, prefix, SAMPLE_SCHEMA, self._limits)
+        try:
+            shards.add(sample.row())
+        except OSError as error:
+            with writing(self._store.url):
+                raise error
 
     def reject(self, reject: Reject) -> None:
         """Append one reject; its `task` column is the task's fingerprint."""

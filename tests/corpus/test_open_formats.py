@@ -166,6 +166,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow  # test_conformance has a smaller form
 def test_every_reader_gives_every_column_and_every_pixel_that_was_written(tmp_path: Path) -> None:
     task = make_task(0, 20)
     samples = [
