@@ -128,7 +128,7 @@ class Hashing:
     """A file that pyarrow writes to, hashed as it is written: xxh3-128 and, as a shard's bytes are, CRC-32."""
 
     def __init__(self, path: Path, crc32: bool) -> None:
-            self.file, self.xxh3, self.closed = path.open("wb"), xxhash.xxh3_128(), False
+        self.file, self.xxh3, self.closed = path.open("wb"), xxhash.xxh3_128(), False
         self.crc32 = 0 if crc32 else None
 
     def write(self, data: Any) -> int:
@@ -175,11 +175,6 @@ def write_bare(samples: list[Sample], data: Path, crc32: bool = True) -> None:
 
 def main() -> None:
     """Time a writer, with rows made samples before the clock; ours ends with entries, and then takes a snapshot."""
-    import measured
-
-    from corpus.changing.taking import take_snapshot
-    from corpus.commit.shards import warm_up
-
     import measured  # of the peers' folder, which only this process has on its path
 
     chosen = measured.options()
