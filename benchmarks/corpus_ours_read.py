@@ -133,9 +133,15 @@ def viewed(data: Path, workers: int) -> measured.Batches:
 
 
 def getter(data: Path) -> Callable[[int], measured.Item]:
-    """One row by its number in the rows that were stored; the corpus has them in an order of its own."""
+    """One row by its number in the rows that were stored; the corpus has them in an order of its own.
+
+    The checksums are touched in the same mapping, as they are in a process that reads.
+    """
     opened = corpus.open(data)
     places = opened.places
+    TOUCHED.clear()
+    for batch in range(len(places)):
+        places.open(batch)
     numbers = {int(id[-7:]): row for row, id in enumerate(opened.samples().column("id").to_pylist())}
 
     def get(number: int) -> measured.Item:
