@@ -28,7 +28,7 @@ from corpus.store.files import TOUCHED
 COLUMNS: Final = ("id", "messages", "images")
 SEED: Final = 7
 """Of every shuffle."""
-TOPOLOGIES: Final = ((1, 1), (1, 3), (2, 1), (2, 2), (4, 3), (8, 2))
+TOPOLOGIES: Final = ((1, 3), (2, 2), (4, 3), (8, 2))
 """(ranks, workers) of a resume."""
 
 

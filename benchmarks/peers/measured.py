@@ -154,6 +154,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--variant", default="")
+    parser.add_argument("--make", action="store_true", help="write the rows first, in the same process, unmeasured")
     parser.add_argument("--workers", type=int, default=WORKERS)
     return parser.parse_args()
 
@@ -173,6 +174,9 @@ def main(
         assert write is not None
         written(load_rows(chosen.rows), chosen.data, write)
         return
+    if chosen.make and write is not None:
+        chosen.data.mkdir(parents=True)
+        write(load_rows(chosen.rows), chosen.data)
     num_rows, xor = expected(chosen.rows)
     if prepare is not None:
         prepare(chosen.data)
